@@ -1,0 +1,1 @@
+"""Text in, tokens out: requests, blocks, the scheduler and the native stepper."""

@@ -1,0 +1,97 @@
+"""The values that the engine's parts hand each other: sampling options, a step's batch, its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK_TOKENS = 16
+"""Tokens in one block of the KV cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How the next token is drawn. The defaults are greedy.
+
+    temperature 0 is greedy. top_k 0, top_p 1, min_p 0 and the neutral penalties switch a filter off.
+    `seed` fixes the draw: the same seed, prompt and options give the same tokens in any batch.
+    """
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    seed: int = 0
+    logprobs: int = 0
+    """How many of the most likely tokens to report with their log-probabilities, beside the drawn one's."""
+
+    @property
+    def needs_history(self) -> bool:
+        """Whether the draw depends on the tokens before it."""
+        return self.repetition_penalty != 1.0 or self.presence_penalty != 0.0 or self.frequency_penalty != 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceStep:
+    """One sequence's share of a step: new tokens at positions past, past+1, ...
+
+    `outputs` is how many of the last new tokens produce logits: 0 for a prompt's inner chunks, 1 for its
+    last chunk and for decoding, d+1 for a verification of d drafted tokens, all for prompt logprobs.
+    For each output row one token is drawn with `sampling`; the row's own draw is independent of the
+    others, so drafts are verified by comparing.
+    """
+
+    tokens: NDArray[np.int32]
+    past: int
+    blocks: NDArray[np.int32]
+    """Block table: covers at least positions 0 .. past + len(tokens) - 1."""
+    outputs: int
+    sampling: SamplingParams
+    history: NDArray[np.int32] | None = None
+    """All tokens before tokens[0], for penalties; needed when sampling.needs_history."""
+    allowed: NDArray[np.uint32] | None = None
+    """Bit mask of allowed tokens, [outputs, ceil(vocab / 32)]; None: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step drew, row by row in the order of the sequences and their outputs."""
+
+    tokens: NDArray[np.int32]
+    """[rows]"""
+    logprobs: NDArray[np.float32]
+    """[rows], of the drawn token under the unmodified distribution"""
+    top_tokens: Sequence[NDArray[np.int32]]
+    """[rows] of [sampling.logprobs]"""
+    top_logprobs: Sequence[NDArray[np.float32]]
+    logits: NDArray[np.float32] | None
+    """[rows, vocab] when asked for"""
+
+
+class Stepper(Protocol):
+    """What the engine needs of a model. One caller at a time; `step` blocks without holding the GIL."""
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def context_length(self) -> int: ...
+
+    @property
+    def kv_blocks(self) -> int:
+        """Blocks in the KV cache, numbered from 0."""
+        ...
+
+    def step(self, batch: Sequence[SequenceStep], *, want_logits: bool = False) -> StepResult: ...
+
+    def copy_block(self, source: int, target: int) -> None:
+        """Copies one KV block's content, all layers."""
+        ...
