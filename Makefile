@@ -1,0 +1,72 @@
+# Everything a clone needs: `make demo` and `make test`. A machine has Python 3.11, g++ and make; the rest
+# (cmake and ninja too) comes from the package index into .venv. Stamps keep what is done from being redone.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+DEMO ?= demo-data
+QUESTION ?= How do I find out which package a file belongs to?
+PYTEST_ARGS ?=
+
+# pip without build isolation, so that a second build is incremental and needs no network.
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+INSTALL := PATH="$(abspath $(BIN)):$$PATH" $(PIP) --no-build-isolation --editable
+NATIVE := CMakeLists.txt $(shell find native -name '*.h' -o -name '*.cc' -o -name '*.inc' -o -name CMakeLists.txt)
+PACKAGES := $(wildcard src/sillar evaluations benchmarks) scripts tests
+
+.PHONY: help install dev demo test lint format types layers checks pytest sanitize bench evaluate docs clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+$(STAMPS)/tools:
+	@echo "== virtual environment and build tools"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS)
+	@$(PIP) 'scikit-build-core>=0.10' 'nanobind>=2.4' 'cmake>=3.18' ninja
+	@touch $@
+
+$(STAMPS)/sillar: $(STAMPS)/tools pyproject.toml $(NATIVE)
+	@echo "== building and installing Sillar"
+	@$(INSTALL) .
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/sillar
+	@echo "== test and lint tools"
+	@$(INSTALL) '.[dev]'
+	@touch $@
+
+install: $(STAMPS)/sillar ## build and install into .venv
+
+dev: $(STAMPS)/dev ## the same, with the test and lint tools
+
+demo: $(STAMPS)/sillar ## index a folder of real documents and answer a question with citations
+	@$(BIN)/sillar pull smollm2-135m-instruct multilingual-e5-small
+	@test -e $(DEMO)/.complete || { $(BIN)/python -m evaluations.corpora demo --out $(DEMO) && touch $(DEMO)/.complete; }
+	@$(BIN)/sillar index $(DEMO)
+	$(BIN)/sillar ask $(DEMO) "$(QUESTION)"
+
+test: lint types layers checks pytest ## lint, types, layer and size checks, then the whole suite
+
+lint: $(STAMPS)/dev
+	@$(BIN)/ruff check $(PACKAGES)
+	@$(BIN)/ruff format --check $(PACKAGES)
+
+format: $(STAMPS)/dev ## apply the formatter and the safe lint fixes
+	@$(BIN)/ruff format $(PACKAGES)
+	@$(BIN)/ruff check --fix $(PACKAGES)
+
+types: $(STAMPS)/dev
+	@$(BIN)/mypy
+
+layers: $(STAMPS)/dev
+	@$(BIN)/lint-imports --no-logo
+
+checks: $(STAMPS)/dev
+	@$(BIN)/python -m scripts.checks
+
+pytest: $(STAMPS)/dev
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+clean: ## remove what was built; models and indexes stay in the cache
+	rm -rf build $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
