@@ -2,9 +2,14 @@
 // A table is chosen once, when a model is loaded; hot code calls its pointers.
 //
 // Numerics, the same on every ISA so that results do not depend on ISA, batch or tiling:
-//   activations are int8 with one fp32 scale a group of 32; a dot product of one weight group
-//   (32 inputs, or 16 for q2_k, q3_k, q6_k) is exact in int32; groups are added in ascending order,
-//   acc = fma(float(dot), weight_scale * activation_scale, acc), then the min term of the same group.
+//   activations are int8 with one fp32 scale a group of 32; a weight is scale * (q - zero_point) or
+//   scale * q + min, with a scale for each 32 inputs (16 in q2_k, q3_k, q6_k: two halves, 0 and 1).
+//   A group's dot product of integers (the zero point taken off) is exact in int32. For each group,
+//   in ascending order:
+//     t = float(dot_0) * scale_0;  t = fma(float(dot_1), scale_1, t)             (two halves)
+//     t = fma(float(sum_i), min_i, t)    sum_i: of the half's activations        (types with a min)
+//     acc = fma(t, activation_scale, acc)
+//   Float weights: acc = fma(w, x, acc), one input after the other.
 #pragma once
 
 #include <cstddef>
@@ -41,6 +46,7 @@ struct Activations {
   int8_t* values = nullptr;  // [tokens][cols]
   float* scales = nullptr;   // [tokens][cols / 32]
   int16_t* sums = nullptr;   // [tokens][cols / 16], the sum of each 16 values
+  float* group_sums = nullptr;  // [tokens][cols / 32], the sum of each 32 values
 };
 size_t activation_bytes(int64_t tokens, int64_t cols, bool keep_f32);
 Activations bind_activations(std::byte* memory, int64_t tokens, int64_t cols, bool keep_f32);
@@ -65,10 +71,11 @@ struct Tiling {
 struct MatmulKernels {
   Isa isa;
   // Quantises x[0 .. cols) into row `token` of out (and copies it into out.f32 where that is kept).
-  // [col_begin, col_end) multiples of 32: a part of the row, so that an epilogue can quantise its tile.
+  // [col_begin, col_end) multiples of 32 (or the row's end, with float weights): a part of the row, so
+  // that an epilogue can quantise its tile.
   void (*quantize)(const float* x, int64_t col_begin, int64_t col_end, int64_t token, const Activations& out);
   void (*matmul)(const MatmulTask& task, std::byte* scratch);
-  // One dequantised row of packed or file-order weights: out[cols].
+  // One dequantised row of file-order weights: out[cols].
   void (*dequantize_row)(const WeightView& src, int64_t row, float* out);
   Tiling (*tiling)(const PackedMatrix& weights, int64_t tokens, int threads);
   size_t scratch_bytes;  // a worker's, 64-byte aligned
