@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-_FLAGS = tuple(["avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_vbmi", "amx_int8", "amx_bf16"])
+_FLAGS = (
+    "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_vbmi", "amx_int8", "amx_bf16",
+)
 
 
 def fingerprint() -> dict[str, Any]:

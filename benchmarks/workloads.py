@@ -1,0 +1,138 @@
+"""The timed workloads, the same code for every engine: each engine only supplies `Subject`.
+
+Tokens of prompts are drawn from a fixed seed; what is decoded is the model's own greedy choice.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.worker import memory_bytes
+
+SEED = 20261122
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stream's share of a step: its tokens at positions past, past + 1, ..."""
+
+    stream: int
+    tokens: Sequence[int]
+    past: int
+
+
+class Subject(ABC):
+    """An engine under test. One model at a time; calls block."""
+
+    vocab_size: int
+    max_step_tokens: int
+    """The longest step the engine takes at its best settings."""
+
+    @abstractmethod
+    def load(self, path: str, threads: int, **settings: Any) -> dict[str, Any]:
+        """Loads a GGUF and says what engine this is."""
+
+    @abstractmethod
+    def reserve(self, streams: int, tokens: int) -> None:
+        """Room in the KV cache for `streams` streams of `tokens` tokens each, empty."""
+
+    @abstractmethod
+    def step(self, parts: Sequence[Part]) -> list[int]:
+        """Processes the parts together; the greedy next token of each part's last token."""
+
+    @abstractmethod
+    def step_logits(self, part: Part) -> np.ndarray:
+        """Logits of every token of one part: float32 [tokens, vocab]."""
+
+    @abstractmethod
+    def truncate(self, stream: int, tokens: int) -> None:
+        """Forgets what a stream holds past its first `tokens` tokens."""
+
+    @abstractmethod
+    def unload(self) -> None:
+        """Frees the model."""
+
+
+class Workloads:
+    """Calls that compare.py makes; each returns seconds, not rates."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+
+    def load(self, path: str, threads: int, **settings: Any) -> dict[str, Any]:
+        begin = time.perf_counter()
+        about = self.subject.load(path, threads, **settings)
+        loaded = time.perf_counter()
+        self.subject.reserve(1, 512)
+        self.subject.step([Part(0, [1], 0)])
+        return about | {"load_s": loaded - begin, "first_token_s": time.perf_counter() - begin}
+
+    def reserve(self, streams: int, tokens: int) -> None:
+        self.subject.reserve(streams, tokens)
+
+    def fill(self, streams: int, tokens: int) -> float:
+        """Prefills every stream with `tokens` random tokens, one stream after the other; seconds in all."""
+        begin = time.perf_counter()
+        for stream in range(streams):
+            self.subject.truncate(stream, 0)
+            self._prefill(stream, self._random(tokens, stream))
+        return time.perf_counter() - begin
+
+    def decode(self, streams: int, context: int, tokens: int) -> list[float]:
+        """Seconds of each of `tokens` steps that decode all streams at `context`, which must be filled."""
+        for stream in range(streams):
+            self.subject.truncate(stream, context)
+        current = self._random(streams, 99)
+        seconds = []
+        for i in range(tokens):
+            parts = [Part(stream, [current[stream]], context + i) for stream in range(streams)]
+            begin = time.perf_counter()
+            current = self.subject.step(parts)
+            seconds.append(time.perf_counter() - begin)
+        return seconds
+
+    def greedy(self, prompt: Sequence[int], tokens: int) -> list[int]:
+        """Greedy continuation of a prompt."""
+        self.subject.truncate(0, 0)
+        output = [self._prefill(0, prompt)]
+        while len(output) < tokens:
+            output += self.subject.step([Part(0, [output[-1]], len(prompt) + len(output) - 1)])
+        return output
+
+    def logits(self, tokens: Sequence[int], skip: int, path: str) -> None:
+        """Writes the logits of tokens[skip:] as .npy, float32 [tokens, vocab], to `path`."""
+        self.subject.truncate(0, 0)
+        size, rows = 512, []
+        for begin in range(0, len(tokens), size):
+            part = self.subject.step_logits(Part(0, tokens[begin : begin + size], begin))
+            rows.append(part[max(0, skip - begin) :])
+        np.save(path, np.concatenate(rows))
+
+    def memory(self) -> dict[str, int]:
+        return memory_bytes()
+
+    def unload(self) -> None:
+        self.subject.unload()
+
+    def _prefill(self, stream: int, tokens: Sequence[int]) -> int:
+        size = self.subject.max_step_tokens
+        for begin in range(0, len(tokens), size):
+            next_tokens = self.subject.step([Part(stream, tokens[begin : begin + size], begin)])
+        return next_tokens[0]
+
+    def _random(self, n: int, salt: int) -> list[int]:
+        generator = np.random.default_rng(SEED + salt)
+        return [int(token) for token in generator.integers(0, self.subject.vocab_size, n)]
+
+
+def handlers(subject: Subject) -> dict[str, Callable[..., Any]]:
+    """The workloads of a subject as a worker's handlers."""
+    all_of = Workloads(subject)
+    names = ("load", "reserve", "fill", "decode", "greedy", "logits", "memory", "unload")
+    return {name: getattr(all_of, name) for name in names}
