@@ -1,18 +1,18 @@
 """Every exception that Sillar raises on purpose.
 
-    SillarError                  has a message that says what to do
-    ├── ConfigError              a setting that is unknown, malformed or contradictory
-    ├── ModelError
-    │   ├── ModelNotFoundError   no such model in the catalogue, the cache or on disk
-    │   ├── ModelFormatError     a file that is not what it claims to be
-    │   ├── ModelUnsupportedError  a well-formed model that this engine does not run
-    │   └── DownloadError        a source that failed, or whose hash is wrong
-    ├── ResourceError            memory or disk that is not there
-    ├── RequestError             a request that cannot be served as asked (the caller's mistake)
-    │   ├── ContextLengthError   a prompt longer than the model's context
-    │   └── TemplateError        a chat template that fails or exceeds its limits
-    ├── OverloadedError          the queue is full: try again later
-    └── DocumentError            a document that cannot be read, with its reason
+SillarError                  has a message that says what to do
+├── ConfigError              a setting that is unknown, malformed or contradictory
+├── ModelError
+│   ├── ModelNotFoundError   no such model in the catalogue, the cache or on disk
+│   ├── ModelFormatError     a file that is not what it claims to be
+│   ├── ModelUnsupportedError  a well-formed model that this engine does not run
+│   └── DownloadError        a source that failed, or whose hash is wrong
+├── ResourceError            memory or disk that is not there
+├── RequestError             a request that cannot be served as asked (the caller's mistake)
+│   ├── ContextLengthError   a prompt longer than the model's context
+│   └── TemplateError        a chat template that fails or exceeds its limits
+├── OverloadedError          the queue is full: try again later
+└── DocumentError            a document that cannot be read, with its reason
 """
 
 

@@ -1,0 +1,79 @@
+"""Settings: defaults, file, environment, and errors that name the nearest known key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sillar.config import Config, DocumentsConfig, load_config
+from sillar.errors import ConfigError
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    return tmp_path / "config.toml"
+
+
+def load(settings: Path, text: str = "", **variables: str) -> Config:
+    settings.write_text(text)
+    return load_config({"SILLAR_CONFIG": str(settings), **variables})
+
+
+def test_defaults_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert load_config({}) == Config()
+
+
+def test_a_named_file_has_to_exist(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such settings file"):
+        load_config({"SILLAR_CONFIG": str(tmp_path / "absent.toml")})
+
+
+def test_environment_wins_over_the_file(settings: Path) -> None:
+    config = load(
+        settings, "[engine]\nthreads = 4\nisa = 'avx2'\n", SILLAR_THREADS="2", SILLAR_SAMPLING_TOP_P="0.9"
+    )
+    assert (config.engine.threads, config.engine.isa, config.sampling.top_p) == (2, "avx2", 0.9)
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "message"),
+    [
+        ("[engine]\nthread = 4\n", {}, "unknown key engine.thread; did you mean threads?"),
+        ("[engin]\nthreads = 4\n", {}, r"unknown table \[engin\]; did you mean engine"),
+        ("engine = 4\n", {}, "unknown table"),
+        ("[engine]\nthreads = 'four'\n", {}, "engine.threads: 'four' is not a number"),
+        ("[engine]\nthreads = true\n", {}, "not a number"),
+        ("[engine]\nthreads = -1\n", {}, "engine.threads: -1 is outside 0 to 1024"),
+        ("[engine]\nisa = 'neon'\n", {}, "'neon' is not one of reference, avx2"),
+        ("[sampling]\ntop_p = nan\n", {}, "nan is outside 0 to 1"),
+        ("[models]\nchat = 3\n", {}, "models.chat: 3 is not text"),
+        ("[engine", {}, "config.toml: "),
+        ("", {"SILLAR_ENGINE_THREADZ": "1"}, "did you mean SILLAR_ENGINE_THREADS"),
+        ("", {"SILLAR_THREADS": "many"}, "SILLAR_THREADS: 'many' is not a number"),
+    ],
+)
+def test_errors_say_where_and_what(
+    settings: Path, text: str, variables: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(settings, text, **variables)
+
+
+def test_index_path_is_one_for_every_way_to_name_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = DocumentsConfig(index_folder=str(tmp_path / "indexes"))
+    (tmp_path / "manuals").mkdir()
+    (tmp_path / "link").symlink_to("manuals")
+    monkeypatch.chdir(tmp_path)
+    path = config.index_path(Path("manuals"))
+    assert (
+        path
+        == config.index_path(tmp_path / "link")
+        == config.index_path(tmp_path / "manuals" / ".." / "manuals")
+    )
+    assert path.parent == tmp_path / "indexes"
+    assert path.name.startswith("manuals-")
+    assert path != config.index_path(tmp_path)
