@@ -1,5 +1,5 @@
-// A pool of pinned worker threads that deals a counted range in small pieces. Waits spin for a
-// bounded time and then sleep, so a neighbour that takes a core costs that share and no more.
+// A pool of worker threads that deals a counted range in small pieces. Waits spin for a bounded
+// time and then sleep, so a neighbour that takes a core costs that share and no more.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ class TaskRef {
 
 struct ThreadOptions {
   int threads = 1;                 // workers, the caller's thread among them
-  std::vector<int> cpus;           // pin worker i to cpus[i]; empty: not pinned
+  std::vector<int> cpus;           // the CPUs that workers may run on; empty: all of the process's
   int64_t spin_ns = 50'000;        // how long a wait spins before it sleeps
 };
 
