@@ -1,0 +1,89 @@
+"""The command's entry point: the list of commands, and errors turned into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+import sillar
+from sillar.cli import machine, models
+from sillar.cli.output import note
+from sillar.errors import ConfigError, DocumentError, ModelError, RequestError, ResourceError, SillarError
+
+EXIT_CODES: tuple[tuple[type[SillarError], int], ...] = (
+    (ConfigError, 2),
+    (ModelError, 3),
+    (DocumentError, 4),
+    (ResourceError, 5),
+    (RequestError, 6),
+)
+"""0 is success, 1 any other failure, 2 also a wrong command line, 130 Ctrl-C."""
+
+HELP = """Language models on this machine's processor, and cited answers from your documents.
+
+Begin with: sillar pull smollm2-135m-instruct multilingual-e5-small
+
+Exit codes: 0 done; 1 failed; 2 wrong command line or setting; 3 a model is missing, damaged or cannot be
+had; 4 a document cannot be read; 5 not enough memory or disk; 6 a request that cannot be served; 130 Ctrl-C.
+"""
+
+app = typer.Typer(
+    help=HELP,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+for module in (models, machine):
+    module.register(app)
+
+
+@dataclass
+class Session:
+    """What the command line said before the command's name."""
+
+    debug: bool = False
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"sillar {sillar.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    context.obj.debug = debug
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    _print_version(True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command line, this process's by default, and exits."""
+    session = Session()
+    try:
+        app(arguments, prog_name="sillar", obj=session)
+    except SillarError as error:
+        if session.debug:
+            raise
+        note(f"sillar: {error}")
+        sys.exit(exit_code(error))
+
+
+def exit_code(error: SillarError) -> int:
+    """The process's exit code for an error."""
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
