@@ -20,9 +20,14 @@ struct Candidate {
 bool anywhere(const Cpu&) { return true; }
 bool has_avx2(const Cpu& cpu) { return cpu.avx2; }
 [[maybe_unused]] bool has_avx512(const Cpu& cpu) { return cpu.avx512; }
-[[maybe_unused]] bool has_avx512_vnni(const Cpu& cpu) { return cpu.avx512_vnni; }
+bool has_avx512_vnni(const Cpu& cpu) { return cpu.avx512_vnni; }
 [[maybe_unused]] bool has_avx512_bf16(const Cpu& cpu) { return cpu.avx512_bf16; }
 [[maybe_unused]] bool has_amx_int8(const Cpu& cpu) { return cpu.amx_int8 && cpu.avx512_vnni; }
+
+constexpr Candidate<MatmulKernels> matmul_candidates[] = {
+    {Isa::avx512, has_avx512_vnni, matmul_avx512},
+    {Isa::reference, anywhere, matmul_reference},
+};
 
 constexpr Candidate<AttentionKernels> attention_candidates[] = {
     {Isa::reference, anywhere, attention_reference},
@@ -80,7 +85,7 @@ size_t kv_block_bytes(const KvLayout& layout) {
   return static_cast<size_t>(layout.kv_heads * kv_tile_bytes(layout));
 }
 
-const MatmulKernels* matmul_kernels(const Cpu&, Isa) { return nullptr; }
+const MatmulKernels* matmul_kernels(const Cpu& cpu, Isa isa) { return find(matmul_candidates, cpu, isa); }
 
 const AttentionKernels* attention_kernels(const Cpu& cpu, Isa isa) {
   return find(attention_candidates, cpu, isa);
@@ -90,7 +95,7 @@ const VectorKernels* vector_kernels(const Cpu& cpu, Isa isa) { return find(vecto
 
 Table choose_table(const Cpu& cpu, std::string_view isa) {
   const Isa limit = isa.empty() ? Isa::amx : parse_isa(cpu, isa);
-  return {nullptr, best(attention_candidates, cpu, limit), best(vector_candidates, cpu, limit)};
+  return {best(matmul_candidates, cpu, limit), best(attention_candidates, cpu, limit), best(vector_candidates, cpu, limit)};
 }
 
 }  // namespace sillar::kernels

@@ -1,0 +1,116 @@
+// Packs weights into the layout of packed.h, and lays out the memory of quantised activations.
+#include <cassert>
+#include <cstring>
+
+#include "kernels/kernels.h"
+#include "kernels/matmul/blocks.h"
+#include "kernels/matmul/packed.h"
+
+namespace sillar::kernels {
+namespace {
+
+// Adds the 4 values of quad `q` of row `row` to one plane of `bits` bits a value.
+void put_quad(int bits, int q, int64_t row, const uint8_t* values, int shift, uint8_t* plane) {
+  const int per_byte = 8 / bits;
+  // 4 bit: the fields of a byte are 4 quads apart; 2 and 1 bit: neighbours.
+  const int vector = bits == 4 ? q % 4 : q / per_byte;
+  const int field = bits == 4 ? q / 4 : q % per_byte;
+  uint8_t* dst = plane + vector * 64 + row * 4;
+  const int mask = (1 << bits) - 1;
+  for (int c = 0; c < 4; ++c) dst[c] |= uint8_t((values[c] >> shift & mask) << (field * bits));
+}
+
+void put_scales(const PackedFormat& f, const PlainBlock& block, int64_t row, uint8_t* dst) {
+  std::memcpy(dst + d_offset(f) + 2 * row, &block.d, 2);
+  if (f.has_min) std::memcpy(dst + m_offset(f) + 2 * row, &block.m, 2);
+  if (!f.scale_bytes) return;
+  const int64_t scales = block_groups(f) * f.scale_groups;
+  for (int64_t i = 0; i < scales; ++i) {
+    uint8_t& scale = dst[scale_offset(f) + i * tile_rows + row];
+    scale = uint8_t(block.scales[i]);
+    if (!f.has_min) continue;
+    if (f.scale_groups == 2) scale |= uint8_t(block.mins[i] << 4);
+    else dst[min_offset(f) + i * tile_rows + row] = block.mins[i];
+  }
+}
+
+void put_block(const PackedFormat& f, const PlainBlock& block, int64_t row, uint8_t* dst) {
+  for (int64_t g = 0; g < block_groups(f); ++g) {
+    uint8_t* planes = dst + g * group_bytes(f);
+    for (int q = 0; q < group_quads; ++q) {
+      const uint8_t* values = block.values + g * group_cols + q * 4;
+      put_quad(f.low_bits, q, row, values, 0, planes);
+      if (f.high_bits) put_quad(f.high_bits, q, row, values, f.low_bits, planes + low_plane_bytes(f));
+    }
+  }
+  put_scales(f, block, row, dst);
+}
+
+void pack_tile(const WeightView& src, int64_t row_begin, int64_t rows, uint8_t* dst) {
+  const PackedFormat f = packed_format(src.type);
+  const WeightTypeInfo* info = weight_type_info(uint32_t(src.type));
+  const int64_t blocks = src.cols / info->block;
+  PlainBlock block;
+  for (int64_t b = 0; b < blocks; ++b, dst += packed_block_bytes(f)) {
+    std::memset(dst, 0, size_t(packed_block_bytes(f)));
+    for (int64_t r = 0; r < rows; ++r) {
+      decode_block(src.type, src.data + ((row_begin + r) * blocks + b) * info->block_bytes, block);
+      put_block(f, block, r, dst);
+    }
+  }
+}
+
+void pack_float_tile(const WeightView& src, int64_t row_begin, int64_t rows, uint8_t* dst) {
+  const int64_t size = float_bytes(src.type);
+  std::memset(dst, 0, size_t(src.cols * tile_rows * size));
+  for (int64_t r = 0; r < rows; ++r) {
+    const std::byte* from = src.data + (row_begin + r) * src.cols * size;
+    for (int64_t c = 0; c < src.cols; ++c)
+      std::memcpy(dst + (c * tile_rows + r) * size, from + c * size, size_t(size));
+  }
+}
+
+size_t rounded(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+}  // namespace
+
+size_t packed_bytes(WeightType type, int64_t rows, int64_t cols) {
+  return size_t((rows + tile_rows - 1) / tile_rows * packed_tile_bytes(type, cols));
+}
+
+void pack_rows(const WeightView& src, int64_t row_begin, int64_t row_end, std::byte* dst) {
+  assert(row_begin % tile_rows == 0 && row_end <= src.rows);
+  const int64_t tile_bytes = packed_tile_bytes(src.type, src.cols);
+  for (int64_t row = row_begin; row < row_end; row += tile_rows) {
+    const int64_t rows = row_end - row < tile_rows ? row_end - row : tile_rows;
+    auto* tile = reinterpret_cast<uint8_t*>(dst + row / tile_rows * tile_bytes);
+    if (is_float(src.type)) pack_float_tile(src, row, rows, tile);
+    else pack_tile(src, row, rows, tile);
+  }
+}
+
+size_t activation_bytes(int64_t tokens, int64_t cols, bool keep_f32) {
+  const size_t n = size_t(tokens), groups = size_t(cols / group_cols);
+  return rounded(n * size_t(cols)) + 2 * rounded(n * groups * 4) + rounded(n * groups * 4) +
+         (keep_f32 ? rounded(n * size_t(cols) * 4) : 0);
+}
+
+Activations bind_activations(std::byte* memory, int64_t tokens, int64_t cols, bool keep_f32) {
+  const size_t n = size_t(tokens), groups = size_t(cols / group_cols);
+  Activations out;
+  out.tokens = tokens;
+  out.cols = cols;
+  const auto take = [&memory](size_t bytes) {
+    std::byte* at = memory;
+    memory += rounded(bytes);
+    return at;
+  };
+  out.values = reinterpret_cast<int8_t*>(take(n * size_t(cols)));
+  out.scales = reinterpret_cast<float*>(take(n * groups * 4));
+  out.sums = reinterpret_cast<int16_t*>(take(n * groups * 4));
+  out.group_sums = reinterpret_cast<float*>(take(n * groups * 4));
+  if (keep_f32) out.f32 = reinterpret_cast<float*>(take(n * size_t(cols) * 4));
+  return out;
+}
+
+}  // namespace sillar::kernels

@@ -1,0 +1,79 @@
+// The packed layout of weights, one for all ISAs: a packed block holds the same block (32 or 256
+// columns) of 16 consecutive rows, and the blocks of these 16 rows lie one after the other.
+//
+//   for each group of 32 columns:                                                    q_k = 8 groups
+//     low plane    8 bit: 8 x 64 bytes; 4 bit: 4 x 64; 2 bit: 2 x 64
+//     high plane   2 bit: 2 x 64 bytes; 1 bit: 64; or none
+//   d      fp16 [16 rows];  then m fp16 [16 rows] where the type has a min
+//   scale  s8 or u8 [group][16 rows], min u8 likewise (q_k; q2_k: one byte, scale low, min high nibble)
+//
+// 64 bytes of a plane are [16 rows][4 columns]: with the other fields shifted out, the operand of one
+// vpdpbusd, whose 4 columns we call a quad. Quad q of a group (0..7) lies at
+//   8 bit: vector q            4 bit: vector q % 4, nibble q / 4
+//   2 bit: vector q / 4, bits 2 * (q % 4)                 1 bit: bit q
+// Float weights lie as [column][16 rows] in their own type.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/tensor.h"
+
+namespace sillar::kernels {
+
+constexpr int64_t tile_rows = 16;
+constexpr int64_t group_cols = 32;
+constexpr int64_t group_quads = 8;
+
+// `static constexpr` everywhere here: files of different instruction sets must not share one emitted copy.
+struct PackedFormat {
+  int block_cols;    // 32, 256; 1: a float type
+  int low_bits;
+  int high_bits;
+  int scale_groups;  // scales in a group of 32 columns: 1 or 2
+  bool has_min;
+  int zero_point;
+  int scale_bytes;   // bytes of integer scales and mins a group and row: 0, 1 or 2
+};
+
+static constexpr PackedFormat packed_format(WeightType type) {
+  switch (type) {
+    case WeightType::q4_0: return {32, 4, 0, 1, false, 8, 0};
+    case WeightType::q4_1: return {32, 4, 0, 1, true, 0, 0};
+    case WeightType::q5_0: return {32, 4, 1, 1, false, 16, 0};
+    case WeightType::q5_1: return {32, 4, 1, 1, true, 0, 0};
+    case WeightType::q8_0: return {32, 8, 0, 1, false, 128, 0};
+    case WeightType::q2_k: return {256, 2, 0, 2, true, 0, 2};
+    case WeightType::q3_k: return {256, 2, 1, 2, false, 4, 2};
+    case WeightType::q4_k: return {256, 4, 0, 1, true, 0, 2};
+    case WeightType::q5_k: return {256, 4, 1, 1, true, 0, 2};
+    case WeightType::q6_k: return {256, 4, 2, 2, false, 32, 2};
+    default: return {1, 0, 0, 0, false, 0, 0};
+  }
+}
+
+static constexpr bool is_float(WeightType type) { return packed_format(type).block_cols == 1; }
+static constexpr int64_t float_bytes(WeightType type) { return type == WeightType::f32 ? 4 : 2; }
+
+// Bytes of one group's planes, and where its high plane begins.
+static constexpr int64_t low_plane_bytes(PackedFormat f) { return f.low_bits * 64; }
+static constexpr int64_t group_bytes(PackedFormat f) { return (f.low_bits + f.high_bits) * 64; }
+static constexpr int64_t block_groups(PackedFormat f) { return f.block_cols / group_cols; }
+
+// Offsets inside a packed block.
+static constexpr int64_t d_offset(PackedFormat f) { return block_groups(f) * group_bytes(f); }
+static constexpr int64_t m_offset(PackedFormat f) { return d_offset(f) + 32; }
+static constexpr int64_t scale_offset(PackedFormat f) { return d_offset(f) + (f.has_min ? 64 : 32); }
+static constexpr int64_t min_offset(PackedFormat f) { return scale_offset(f) + block_groups(f) * tile_rows; }
+static constexpr int64_t packed_block_bytes(PackedFormat f) {
+  return scale_offset(f) + block_groups(f) * f.scale_bytes * tile_rows;
+}
+
+// Bytes of 16 packed rows.
+static constexpr int64_t packed_tile_bytes(WeightType type, int64_t cols) {
+  const PackedFormat f = packed_format(type);
+  if (f.block_cols == 1) return cols * tile_rows * float_bytes(type);
+  return cols / f.block_cols * packed_block_bytes(f);
+}
+
+}  // namespace sillar::kernels

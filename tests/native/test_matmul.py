@@ -1,0 +1,149 @@
+"""Matrix products: the reference against the gguf package's dequantisation, every ISA against the reference."""
+
+from __future__ import annotations
+
+import gguf
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sillar import _native
+
+kernels = _native.kernels
+TYPES = {t.name.lower(): t for t in gguf.GGMLQuantizationType if t.name.lower() in {
+    "f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k",
+}}  # fmt: skip
+FLOATS = {"f32", "f16", "bf16"}
+F16_FIELDS = {  # where a block's fp16 scales lie: the only bytes of a block that not every value suits
+    "q4_0": [0], "q4_1": [0, 2], "q5_0": [0], "q5_1": [0, 2], "q8_0": [0], "q2_k": [80, 82],
+    "q3_k": [108], "q4_k": [0, 2], "q5_k": [0, 2], "q6_k": [208],
+}  # fmt: skip
+SHAPES = [(576, 576), (1536, 576), (576, 1536), (77, 4096), (16, 256), (1, 512), (100, 2304)]
+TOKENS = [1, 2, 3, 5, 16, 17, 100]
+
+
+def random_weights(name: str, rows: int, cols: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Blocks whose bits are all random but for sane scales: [rows, row_bytes]."""
+    rng = np.random.default_rng(seed)
+    if name in FLOATS:
+        values = rng.standard_normal((rows, cols), dtype=np.float32)
+        return gguf.quants.quantize(values, TYPES[name]).view(np.uint8).reshape(rows, -1)
+    block, block_bytes = gguf.GGML_QUANT_SIZES[TYPES[name]]
+    blocks = rng.integers(0, 256, (rows, cols // block, block_bytes), dtype=np.uint8)
+    for offset in F16_FIELDS[name]:
+        scales = rng.uniform(-0.02, 0.02, blocks.shape[:2]).astype(np.float16)
+        blocks[:, :, offset : offset + 2] = scales[..., None].view(np.uint8)
+    return blocks.reshape(rows, -1)
+
+
+def random_rows(tokens: int, cols: int, seed: int = 1) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).standard_normal((tokens, cols), dtype=np.float32)
+
+
+def present_isas() -> list[str]:
+    """The instruction sets that this machine runs, the reference left out."""
+    found = []
+    for isa in ("avx2", "avx512", "amx"):
+        try:
+            kernels.quantize(isa, np.zeros((1, 32), np.float32))
+        except _native.Error:
+            continue
+        found.append(isa)
+    return found
+
+
+isas = pytest.mark.parametrize("isa", present_isas())
+types = pytest.mark.parametrize("name", sorted(TYPES))
+
+
+def columns_for(name: str, cols: int) -> int:
+    block = gguf.GGML_QUANT_SIZES[TYPES[name]][0]
+    return (cols + block - 1) // block * block
+
+
+@types
+@pytest.mark.parametrize("isa", ["reference", *present_isas()])
+def test_dequantized_rows_equal_the_format(name: str, isa: str) -> None:
+    weights = random_weights(name, 5, 512)
+    ours = kernels.dequantize(isa, int(TYPES[name]), weights, 512)
+    np.testing.assert_array_equal(ours, gguf.quants.dequantize(weights, TYPES[name]).reshape(5, 512))
+
+
+@types
+def test_reference_equals_the_dequantised_product(name: str) -> None:
+    rows, cols, tokens = 37, 768, 4
+    weights, x = random_weights(name, rows, cols), random_rows(tokens, cols)
+    dense = gguf.quants.dequantize(weights, TYPES[name]).reshape(rows, cols).astype(np.float64)
+    out = kernels.Weights(int(TYPES[name]), weights, cols).matmul("reference", x)
+    if name not in FLOATS:  # the same rounding of activations as the kernel's, so that only sums differ
+        values, scales, _, _ = kernels.quantize("reference", x)
+        x = values.astype(np.float32) * np.repeat(scales, 32, axis=1)
+    magnitude = np.abs(x).astype(np.float64) @ np.abs(dense).T
+    assert np.max(np.abs(out - x @ dense.T) / magnitude) < 2e-6
+
+
+def test_activations_lose_at_most_half_a_step() -> None:
+    x = random_rows(7, 576)
+    values, scales, sums, group_sums = kernels.quantize("reference", x)
+    steps = np.repeat(scales, 32, axis=1)
+    assert np.all(np.abs(values * steps - x) <= 0.5001 * steps)
+    assert np.abs(values).reshape(7, -1, 32).max(axis=2).min() == 127
+    np.testing.assert_array_equal(sums, values.astype(np.int16).reshape(7, -1, 16).sum(axis=2))
+    np.testing.assert_array_equal(group_sums, values.astype(np.float32).reshape(7, -1, 32).sum(axis=2))
+
+
+@isas
+def test_quantised_activations_equal_the_reference(isa: str) -> None:
+    x = random_rows(3, 608) * np.float32(10) ** np.arange(-36, 40, 4, dtype=np.float32).repeat(32)
+    x[0, :32] = 0
+    for ours, expected in zip(kernels.quantize(isa, x), kernels.quantize("reference", x), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+
+
+@isas
+@types
+@pytest.mark.parametrize(("rows", "cols"), SHAPES)
+def test_isa_equals_reference_bit_for_bit(isa: str, name: str, rows: int, cols: int) -> None:
+    """All token counts of one shape; the reference is slow, so it computes a sample of rows only."""
+    cols = columns_for(name, cols)
+    weights, x = random_weights(name, rows, cols), random_rows(max(TOKENS), cols)
+    sample = np.unique(np.r_[0 : rows : max(rows // 12, 1), max(rows - 3, 0) : rows])
+    kind = int(TYPES[name])
+    expected = kernels.Weights(kind, np.ascontiguousarray(weights[sample]), cols).matmul("reference", x)
+    packed = kernels.Weights(kind, weights, cols)
+    for tokens in TOKENS:
+        out = packed.matmul(isa, x[:tokens], threads=2 if tokens > 16 else 1)
+        np.testing.assert_array_equal(out[:, sample], expected[:tokens])
+
+
+@isas
+@types
+def test_bias_and_residual(isa: str, name: str) -> None:
+    rows, cols = 50, 512
+    rng = np.random.default_rng(5)
+    bias = rng.standard_normal(rows, dtype=np.float32)
+    packed = kernels.Weights(int(TYPES[name]), random_weights(name, rows, cols), cols)
+    for tokens in (1, 33):
+        x, residual = random_rows(tokens, cols), rng.standard_normal((tokens, rows), dtype=np.float32)
+        plain = packed.matmul("reference", x)
+        np.testing.assert_array_equal(packed.matmul(isa, x, bias=bias), plain + bias)
+        np.testing.assert_array_equal(packed.matmul(isa, x, add_to=residual), residual + plain)
+        np.testing.assert_array_equal(packed.matmul(isa, x, bias, residual), residual + (plain + bias))
+
+
+@isas
+@types
+def test_hostile_scales_do_not_crash(isa: str, name: str) -> None:
+    cols = 512
+    weights = np.full_like(random_weights(name, 20, cols), 255)
+    x = random_rows(9, cols)
+    x[1, 3], x[2, 5] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        assert kernels.Weights(int(TYPES[name]), weights, cols).matmul(isa, x).shape == (9, 20)
+
+
+@types
+def test_packed_weights_stay_near_the_size_of_the_file(name: str) -> None:
+    weights = random_weights(name, 64, 1024)
+    packed = kernels.Weights(int(TYPES[name]), weights, 1024).packed_bytes
+    assert packed <= 1.055 * weights.nbytes
