@@ -68,5 +68,8 @@ checks: $(STAMPS)/dev
 pytest: $(STAMPS)/dev
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+docs: ## write the generated parts of docs/
+	@$(PYTHON) -m scripts.structure
+
 clean: ## remove what was built; models and indexes stay in the cache
 	rm -rf build $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from scripts.checks import Check, hygiene, includes, sizes, symbols
+from scripts.checks import Check, hygiene, includes, sizes, structure, symbols
 
 CHECKS: dict[str, Check] = {
     "sizes": sizes.check,
     "includes": includes.check,
     "symbols": symbols.check,
     "hygiene": hygiene.check,
+    "structure": structure.check,
 }
 
 

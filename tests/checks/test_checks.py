@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.checks import cpp_functions, hygiene, includes, sizes, symbols
+from scripts import structure as structure_page
+from scripts.checks import cpp_functions, hygiene, includes, sizes, structure, symbols
 
 CPP = """\
 // a comment with { and "
@@ -117,3 +118,27 @@ def test_hygiene_refuses_weights_binaries_and_large_files(repository: Path) -> N
     assert "model.safetensors: weights" in problems
     assert "program: a binary file" in problems
     assert "page.png" not in problems
+
+
+PAGE = f"# Structure\n\n{structure_page.BEGIN}\n{structure_page.END}\nafter\n"
+
+
+def test_structure_page_is_written_from_the_files_and_checked_against_them(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(repository, "src/sillar/a.py", '"""Does a. More about\na."""\n')
+    write(repository, "native/base/b.h", "// What b is for,\n// in two lines.\n#pragma once\n")
+    write(repository, "native/base/b.cc", '#include "base/b.h"\n')
+    write(repository, "docs/structure.md", PAGE)
+    assert len(structure.check(repository).problems) == 2
+    monkeypatch.setattr(structure_page, "__file__", str(repository / "scripts/structure.py"))
+    structure_page.main()
+    page = (repository / "docs/structure.md").read_text()
+    assert "- `a.py`: Does a\n" in page
+    assert "- `b.{h,cc}`: What b is for, in two lines\n" in page
+    assert page.endswith("after\n")
+    assert structure.check(repository).problems == []
+    (repository / "src/sillar/a.py").unlink()
+    assert structure.check(repository).problems == [
+        "docs/structure.md names src/sillar/a.py, which is not there"
+    ]
