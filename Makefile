@@ -9,7 +9,7 @@ QUESTION ?= How do I find out which package a file belongs to?
 PYTEST_ARGS ?=
 
 # pip without build isolation, so that a second build is incremental and needs no network.
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
 INSTALL := PATH="$(abspath $(BIN)):$$PATH" $(PIP) --no-build-isolation --editable
 NATIVE := CMakeLists.txt $(shell find native -name '*.h' -o -name '*.cc' -o -name '*.inc' -o -name CMakeLists.txt)
 PACKAGES := $(wildcard src/sillar evaluations benchmarks) scripts tests
