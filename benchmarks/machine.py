@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any
 
 _FLAGS = (
-    "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_vbmi", "amx_int8", "amx_bf16",
+    "avx2",
+    "fma",
+    "f16c",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx512_vbmi",
+    "amx_int8",
+    "amx_bf16",
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from tests.native.kernel_support import Floats, isas, kernels, normal
 
 pytestmark = pytest.mark.parametrize("isa", isas("attention"))
@@ -45,7 +46,7 @@ def oracle(q: Floats, k: Floats, v: Floats, first: int, window: int, kv_type: st
     return out
 
 
-def make_cache(isa: str, kv_type: str, k: Floats, v: Floats) -> "kernels.KvCache":
+def make_cache(isa: str, kv_type: str, k: Floats, v: Floats) -> kernels.KvCache:
     blocks = np.random.default_rng(3).permutation((k.shape[0] + 15) // 16 + 1).astype(np.int32)
     cache = kernels.KvCache(kv_type, k.shape[1], k.shape[2], blocks)
     cache.fill(0x3B)  # stale memory: finite values in every type
@@ -53,7 +54,7 @@ def make_cache(isa: str, kv_type: str, k: Floats, v: Floats) -> "kernels.KvCache
     return cache
 
 
-def attend(cache: "kernels.KvCache", isa: str, q: Floats, first: int, **options: int) -> Floats:
+def attend(cache: kernels.KvCache, isa: str, q: Floats, first: int, **options: int) -> Floats:
     out: Floats = cache.attend(isa, q, first, scale=q.shape[2] ** -0.5, **options)
     return out
 

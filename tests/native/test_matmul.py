@@ -1,4 +1,4 @@
-"""Matrix products: the reference against the gguf package's dequantisation, every ISA against the reference."""
+"""Matrix products: the reference against gguf's dequantisation, every ISA against the reference."""
 
 from __future__ import annotations
 

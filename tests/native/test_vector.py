@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 import pytest
+
 from tests.native.kernel_support import isas, kernels, normal
 
 LENGTHS = [1, 7, 15, 16, 17, 31, 33, 63, 64, 65, 100, 384, 576, 1000, 1536, 4096]
