@@ -1,0 +1,145 @@
+"""Unigram (XLM-R, T5): SentencePiece's normalisation, then the likeliest split into pieces.
+
+Source: SentencePiece, unigram_model and normalizer. The split is the tokenizers library's, the normalisation
+is done here: the library's drops characters where a replacement's key is the beginning of another one.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from tokenizers import Tokenizer as LibraryTokenizer
+from tokenizers import pre_tokenizers
+from tokenizers.models import Unigram
+
+from ..errors import ModelFormatError, RequestError
+from .sentencepiece import SPACE
+from .vocabulary import TokenType, Vocabulary
+
+_LEAF_FLAG, _LABEL = 0x100, 0x800000FF
+_MAX_CHARSMAP = 1 << 24
+_MAX_KEY_BYTES = 64
+
+
+class UnigramModel:
+    """The "t5" kind of vocabulary."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        unknown = vocabulary.special_id("unknown")
+        if unknown is None or not vocabulary.scores:
+            raise ModelFormatError("A unigram vocabulary needs scores and an unknown token.")
+        normal = (TokenType.NORMAL, TokenType.USER_DEFINED)
+        pieces = [
+            (text if kind in normal else f"\0{index}", score)
+            for index, (text, kind, score) in enumerate(
+                zip(vocabulary.tokens, vocabulary.types, vocabulary.scores, strict=True)
+            )
+        ]
+        try:
+            self._tokenizer = LibraryTokenizer(Unigram(pieces, unknown, False))
+        except Exception as error:
+            raise ModelFormatError(f"The unigram vocabulary is malformed: {error}") from error
+        crossing = any(SPACE in text.lstrip(SPACE) for text, _ in pieces)
+        if not crossing:
+            self._tokenizer.pre_tokenizer = pre_tokenizers.Split(SPACE, "merged_with_next")
+        self.add_space_prefix = vocabulary.flag("add_space_prefix", True)
+        self._squeeze = vocabulary.flag("remove_extra_whitespaces", True)
+        self._normalise = Normaliser(vocabulary.metadata.get("tokenizer.ggml.precompiled_charsmap"))
+
+    def encode(self, text: str, first: bool) -> list[int]:
+        """Tokens of a text without special tokens; `first`: it starts the text or follows a special token."""
+        text = self._normalise(text.replace("\0", ""))
+        if self._squeeze:
+            text = re.sub(" {2,}", " ", text).strip(" ")
+        if not text:
+            return []
+        prefix = SPACE if first and self.add_space_prefix else ""
+        try:
+            ids: list[int] = self._tokenizer.encode(
+                prefix + text.replace(" ", SPACE), add_special_tokens=False
+            ).ids
+        except Exception as error:
+            raise RequestError(f"The text cannot be cut into tokens: {error}") from error
+        return ids
+
+
+class Normaliser:
+    """SentencePiece's precompiled map: at each place the longest key that fits is replaced."""
+
+    def __init__(self, charsmap: Any) -> None:
+        self._table: dict[int, str] = {}
+        self._longer: dict[str, list[tuple[str, str]]] = {}
+        for key, target in _read_charsmap(charsmap):
+            if len(key) == 1:
+                self._table[ord(key)] = target
+            else:
+                self._longer.setdefault(key[0], []).append((key, target))
+        for keys in self._longer.values():
+            keys.sort(key=lambda pair: -len(pair[0]))
+        seconds = {key[1] for keys in self._longer.values() for key, _ in keys}
+        self._suspect = re.compile("[" + "".join(map(re.escape, seconds)) + "]") if seconds else None
+
+    def __call__(self, text: str) -> str:
+        if self._suspect is None or self._suspect.search(text) is None:
+            return text.translate(self._table)
+        parts, at = [], 0
+        while at < len(text):
+            key, target = self._longest(text, at)
+            parts.append(target)
+            at += len(key)
+        return "".join(parts)
+
+    def _longest(self, text: str, at: int) -> tuple[str, str]:
+        for key, target in self._longer.get(text[at], ()):
+            if text.startswith(key, at):
+                return key, target
+        return text[at], self._table.get(ord(text[at]), text[at])
+
+
+def _read_charsmap(charsmap: Any) -> list[tuple[str, str]]:
+    """Every key of the double-array trie with its replacement. Raises ModelFormatError."""
+    if charsmap is None:
+        return []
+    try:
+        raw = charsmap if isinstance(charsmap, bytes) else bytes(value & 0xFF for value in charsmap)
+        (size,) = struct.unpack_from("<I", raw)
+        if len(raw) > _MAX_CHARSMAP or size % 4 or size > len(raw) - 4:
+            raise ModelFormatError("The normalisation map's sizes do not fit.")
+        units = struct.unpack_from(f"<{size // 4}I", raw, 4)
+        found = _walk(units)
+        blob = raw[4 + size :]
+        return [(key.decode(), blob[start : blob.index(0, start)].decode()) for key, start in found]
+    except (struct.error, TypeError, ValueError) as error:
+        raise ModelFormatError(f"The normalisation map is malformed: {error}") from error
+
+
+def _walk(units: Sequence[int]) -> list[tuple[bytes, int]]:
+    """(key, place of its replacement) of every path. Places are visited once: a cycle cannot run forever."""
+    siblings: dict[int, list[int]] = {}
+    for position, unit in enumerate(units):
+        label = unit & _LABEL
+        if position and 0 < label < 256:
+            siblings.setdefault(position ^ label, []).append(position)
+    found: list[tuple[bytes, int]] = []
+    stack = [(b"", _children(units[0], 0))] if units else []
+    while stack:
+        key, base = stack.pop()
+        for position in siblings.pop(base, ()):
+            unit = units[position]
+            below = _children(unit, position)
+            word = key + bytes([unit & 0xFF])
+            if len(word) > _MAX_KEY_BYTES:
+                raise ModelFormatError("The normalisation map has a key that is too long.")
+            if unit & _LEAF_FLAG:
+                if below >= len(units):
+                    raise ModelFormatError("The normalisation map points outside of itself.")
+                found.append((word, units[below] & 0x7FFFFFFF))
+            stack.append((word, below))
+    return found
+
+
+def _children(unit: int, position: int) -> int:
+    return position ^ ((unit >> 10) << ((unit & 0x200) >> 6))
