@@ -1,0 +1,123 @@
+// Tile arithmetic: a flat task number becomes a matrix, a range of rows and a range of tokens.
+#include "model/compute.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace sillar {
+namespace {
+
+constexpr int64_t group = 32;                 // activations are quantised in groups of 32
+constexpr int64_t max_tile_floats = 64 * 1024;  // a worker's two tiles of gated(): half an L2
+constexpr int max_products = 4;
+
+size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+struct Grid {
+  int64_t rows, tokens;              // of one tile
+  int64_t row_tiles, token_tiles;
+  int64_t tasks() const { return row_tiles * token_tiles; }
+};
+
+Grid make_grid(kernels::Tiling tiling, int64_t rows, int64_t tokens) {
+  return {tiling.rows, tiling.tokens, (rows + tiling.rows - 1) / tiling.rows, (tokens + tiling.tokens - 1) / tiling.tokens};
+}
+
+// Tokens vary fastest: neighbours in time read the same weights.
+void place(const Grid& grid, int64_t task, int64_t rows, int64_t tokens, kernels::MatmulTask& out) {
+  const int64_t row_tile = task / grid.token_tiles;
+  const int64_t token_tile = task % grid.token_tiles;
+  out.row_begin = row_tile * grid.rows;
+  out.row_end = std::min(out.row_begin + grid.rows, rows);
+  out.token_begin = token_tile * grid.tokens;
+  out.token_end = std::min(out.token_begin + grid.tokens, tokens);
+}
+
+}  // namespace
+
+Compute::Compute(const kernels::Table& table, ThreadPool& pool, int64_t row_floats)
+    : table_(table),
+      pool_(pool),
+      matmul_bytes_(aligned(table.matmul->scratch_bytes)),
+      attention_bytes_(aligned(table.attention->scratch_bytes)),
+      row_bytes_(aligned(static_cast<size_t>(row_floats) * sizeof(float))),
+      tile_bytes_(2 * max_tile_floats * sizeof(float)),
+      worker_bytes_(matmul_bytes_ + attention_bytes_ + row_bytes_ + tile_bytes_),
+      scratch_(worker_bytes_ * static_cast<size_t>(pool.size())) {}
+
+float* Compute::row(int worker) const {
+  return reinterpret_cast<float*>(worker_memory(worker) + matmul_bytes_ + attention_bytes_);
+}
+
+void Compute::products(std::span<const Product> products, int64_t tokens) const {
+  assert(products.size() <= max_products);
+  Grid grids[max_products];
+  int64_t ends[max_products];
+  int64_t tasks = 0;
+  for (size_t i = 0; i < products.size(); ++i) {
+    const kernels::PackedMatrix& w = products[i].matrix->packed;
+    grids[i] = make_grid(table_.matmul->tiling(w, tokens, pool_.size()), w.rows, tokens);
+    tasks += grids[i].tasks();
+    ends[i] = tasks;
+  }
+  pool_.run(tasks, [&](int64_t task, int worker) {
+    size_t i = 0;
+    while (task >= ends[i]) ++i;
+    const Product& p = products[i];
+    kernels::MatmulTask part;
+    part.weights = &p.matrix->packed;
+    part.x = p.x;
+    part.out = p.out;
+    part.out_stride = p.out_stride;
+    part.bias = p.matrix->bias;
+    part.add_to_out = p.add_to_out;
+    place(grids[i], task - (i == 0 ? 0 : ends[i - 1]), p.matrix->packed.rows, tokens, part);
+    table_.matmul->matmul(part, matmul_scratch(worker));
+  });
+}
+
+void Compute::gated(const Matrix& gate, const Matrix& up, const kernels::Activations& x, int64_t tokens,
+                    const kernels::Activations& out) const {
+  const kernels::PackedMatrix& w = gate.packed;
+  kernels::Tiling tiling = table_.matmul->tiling(w, tokens, pool_.size());
+  tiling.rows = std::min((tiling.rows + group - 1) / group * group, (w.rows + group - 1) / group * group);
+  tiling.tokens = std::clamp<int64_t>(max_tile_floats / tiling.rows, 1, tiling.tokens);
+  const Grid grid = make_grid(tiling, w.rows, tokens);
+  pool_.run(grid.tasks(), [&](int64_t task, int worker) {
+    float* gates = row(worker) + row_bytes_ / sizeof(float);
+    float* ups = gates + max_tile_floats;
+    kernels::MatmulTask part;
+    place(grid, task, w.rows, tokens, part);
+    part.x = &x;
+    part.out_stride = part.row_end - part.row_begin;
+    const int64_t shift = part.token_begin * part.out_stride + part.row_begin;
+    part.weights = &gate.packed;
+    part.bias = gate.bias;
+    part.out = gates - shift;
+    table_.matmul->matmul(part, matmul_scratch(worker));
+    part.weights = &up.packed;
+    part.bias = up.bias;
+    part.out = ups - shift;
+    table_.matmul->matmul(part, matmul_scratch(worker));
+    table_.vector->silu_mul(gates, ups, (part.token_end - part.token_begin) * part.out_stride, gates);
+    for (int64_t t = part.token_begin; t < part.token_end; ++t) {
+      const float* values = gates + (t - part.token_begin) * part.out_stride - part.row_begin;
+      table_.matmul->quantize(values, part.row_begin, part.row_end, t, out);
+    }
+  });
+}
+
+void Compute::normalized(const float* x, int64_t stride, int64_t cols, const Norm& norm, int64_t tokens,
+                         const kernels::Activations& out) const {
+  rows(tokens, [&](int64_t t, int worker) {
+    float* y = row(worker);
+    if (norm.bias == nullptr) {
+      table_.vector->rms_norm(x + t * stride, norm.weight, norm.eps, cols, y);
+    } else {
+      table_.vector->layer_norm(x + t * stride, norm.weight, norm.bias, norm.eps, cols, y);
+    }
+    table_.matmul->quantize(y, 0, cols, t, out);
+  });
+}
+
+}  // namespace sillar

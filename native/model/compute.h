@@ -1,0 +1,79 @@
+// Deals kernels to the thread pool: matrix products by tiles, row-wise work by rows. The decoder and
+// the encoder are written in its terms.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/memory.h"
+#include "base/threads.h"
+#include "kernels/kernels.h"
+#include "model/tensor_loader.h"
+
+namespace sillar {
+
+// out[token][row] = weights * x (+ bias), or += with add_to_out.
+struct Product {
+  const Matrix* matrix = nullptr;
+  const kernels::Activations* x = nullptr;
+  float* out = nullptr;
+  int64_t out_stride = 0;
+  bool add_to_out = false;
+};
+
+// How a norm's result is quantised: rows of x, normalised with `weight` (and `bias`: layer norm).
+struct Norm {
+  const float* weight = nullptr;
+  const float* bias = nullptr;  // null: RMS norm
+  float eps = 0;
+};
+
+class Compute {
+ public:
+  // row_floats: the longest row that a worker normalises. tile_floats: see gated().
+  Compute(const kernels::Table& table, ThreadPool& pool, int64_t row_floats);
+
+  const kernels::Table& table() const { return table_; }
+  ThreadPool& pool() const { return pool_; }
+  std::byte* matmul_scratch(int worker) const { return worker_memory(worker); }
+  std::byte* attention_scratch(int worker) const { return worker_memory(worker) + matmul_bytes_; }
+  float* row(int worker) const;
+
+  // Calls fn(row, worker) for rows [0, rows); a few rows stay on the calling thread, because waking
+  // the others costs more.
+  template <class F>
+  void rows(int64_t rows, const F& fn) const {
+    if (rows <= inline_rows) {
+      for (int64_t r = 0; r < rows; ++r) fn(r, 0);
+      return;
+    }
+    const int64_t share = (rows + 8 * pool_.size() - 1) / (8 * pool_.size());
+    pool_.run((rows + share - 1) / share, [&](int64_t task, int worker) {
+      const int64_t end = task * share + share < rows ? task * share + share : rows;
+      for (int64_t r = task * share; r < end; ++r) fn(r, worker);
+    });
+  }
+
+  // Several products over the same tokens in one dealing, so that the pool meets once.
+  void products(std::span<const Product> products, int64_t tokens) const;
+
+  // out = quantised silu(gate * x) * (up * x), tile by tile: the wide intermediate stays in cache.
+  void gated(const Matrix& gate, const Matrix& up, const kernels::Activations& x, int64_t tokens,
+             const kernels::Activations& out) const;
+
+  // out row t = quantised norm of x row t.
+  void normalized(const float* x, int64_t stride, int64_t cols, const Norm& norm, int64_t tokens,
+                  const kernels::Activations& out) const;
+
+  static constexpr int64_t inline_rows = 4;
+
+ private:
+  std::byte* worker_memory(int worker) const { return scratch_.data() + static_cast<size_t>(worker) * worker_bytes_; }
+
+  kernels::Table table_;
+  ThreadPool& pool_;
+  size_t matmul_bytes_, attention_bytes_, row_bytes_, tile_bytes_, worker_bytes_;
+  Buffer scratch_;
+};
+
+}  // namespace sillar

@@ -1,0 +1,128 @@
+// Checks shapes, converts vectors to fp32, deals the packing to the pool.
+#include "model/tensor_loader.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace sillar {
+namespace {
+
+constexpr uint64_t alignment = 64;
+constexpr int64_t pack_tile_rows = 64;
+
+float from_half(uint16_t half) {
+  const uint32_t sign = static_cast<uint32_t>(half & 0x8000U) << 16;
+  const uint32_t exponent = (half >> 10) & 31U;
+  const uint32_t mantissa = half & 1023U;
+  float value;
+  if (exponent == 0) {
+    value = static_cast<float>(mantissa) * 0x1p-24F;
+  } else {
+    const uint32_t bits = ((exponent == 31 ? 255U : exponent + 112U) << 23) | (mantissa << 13);
+    std::memcpy(&value, &bits, sizeof value);
+  }
+  return sign != 0 ? -value : value;
+}
+
+float element(const GgufTensor& tensor, int64_t i) {
+  if (tensor.type == WeightType::f32) {
+    float value;
+    std::memcpy(&value, tensor.data + i * 4, sizeof value);
+    return value;
+  }
+  uint16_t half;
+  std::memcpy(&half, tensor.data + i * 2, sizeof half);
+  if (tensor.type == WeightType::f16) return from_half(half);
+  const uint32_t bits = static_cast<uint32_t>(half) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+bool is_float(WeightType type) {
+  return type == WeightType::f32 || type == WeightType::f16 || type == WeightType::bf16;
+}
+
+std::string shape_text(int64_t rows, int64_t cols) {
+  return std::to_string(rows) + " x " + std::to_string(cols);
+}
+
+}  // namespace
+
+bool Matrix::reads_f32() const { return is_float(packed.type); }
+
+const GgufTensor& TensorLoader::need(const std::string& name, int64_t rows, int64_t cols) {
+  const GgufTensor* tensor = file_.tensor(name);
+  if (tensor == nullptr) {
+    throw Error(ErrorKind::file_format, "the model file lacks the tensor " + name + "; download or convert it again");
+  }
+  if (tensor->dims > 2 || tensor->shape[0] != cols || tensor->shape[1] != rows) {
+    throw Error(ErrorKind::file_format, "the tensor " + name + " should be " + shape_text(rows, cols) + " and is " +
+                                            shape_text(tensor->shape[1], tensor->shape[0]));
+  }
+  used_.insert(name);
+  return *tensor;
+}
+
+void TensorLoader::matrix(const std::string& name, int64_t rows, int64_t cols, Matrix& out) {
+  const GgufTensor& tensor = need(name, rows, cols);
+  jobs_.push_back({tensor.view(), &out, packed_bytes_});
+  const uint64_t bytes = kernels::packed_bytes(tensor.type, rows, cols);
+  packed_bytes_ += (bytes + alignment - 1) / alignment * alignment;
+}
+
+void TensorLoader::linear(const std::string& stem, int64_t rows, int64_t cols, Matrix& out) {
+  matrix(stem + ".weight", rows, cols, out);
+  out.bias = vector(stem + ".bias", rows, false);
+}
+
+const float* TensorLoader::vector(const std::string& name, int64_t n, bool required) {
+  if (!required && !has(name)) return nullptr;
+  const GgufTensor& tensor = need(name, 1, n);
+  if (!is_float(tensor.type)) throw Error(ErrorKind::unsupported, "the vector " + name + " is quantised; convert the file anew");
+  Buffer buffer(static_cast<size_t>(n) * sizeof(float));
+  for (int64_t i = 0; i < n; ++i) buffer.as<float>()[i] = element(tensor, i);
+  vectors_.push_back(std::move(buffer));
+  return vectors_.back().as<float>();
+}
+
+WeightView TensorLoader::view(const std::string& name, int64_t cols) {
+  const GgufTensor* tensor = file_.tensor(name);
+  return need(name, tensor == nullptr ? 0 : tensor->shape[1], cols).view();
+}
+
+void TensorLoader::check_all_used() const {
+  for (const GgufTensor& tensor : file_.tensors()) {
+    if (used_.count(std::string(tensor.name)) == 0) {
+      throw Error(ErrorKind::unsupported,
+                  "the file holds tensors that this engine does not know, such as " + std::string(tensor.name) +
+                      "; its results would be wrong without them");
+    }
+  }
+}
+
+std::vector<Buffer> TensorLoader::pack(ThreadPool& pool, const LoadProgress& progress) {
+  Buffer storage(packed_bytes_);
+  for (const Job& job : jobs_) {
+    std::byte* target = storage.data() + job.offset;
+    const WeightView& source = job.source;
+    const int64_t tiles = (source.rows + pack_tile_rows - 1) / pack_tile_rows;
+    pool.run(tiles, [&](int64_t tile, int) {
+      const int64_t begin = tile * pack_tile_rows;
+      kernels::pack_rows(source, begin, std::min(begin + pack_tile_rows, source.rows), target);
+    });
+    job.target->packed = {source.type, source.rows, source.cols, target};
+    const WeightTypeInfo& info = *weight_type_info(static_cast<uint32_t>(source.type));
+    const auto bytes = static_cast<size_t>(source.rows * (source.cols / info.block) * info.block_bytes);
+    mapping_.release(static_cast<size_t>(source.data - mapping_.data()), bytes);
+    if (progress) progress(job.offset, packed_bytes_);
+  }
+  if (progress) progress(packed_bytes_, packed_bytes_);
+  std::vector<Buffer> owned = std::move(vectors_);
+  owned.push_back(std::move(storage));
+  return owned;
+}
+
+}  // namespace sillar
