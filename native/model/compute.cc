@@ -8,7 +8,7 @@ namespace sillar {
 namespace {
 
 constexpr int64_t group = 32;                 // activations are quantised in groups of 32
-constexpr int64_t max_tile_floats = 64 * 1024;  // a worker's two tiles of gated(): half an L2
+constexpr int64_t max_tile_floats = 64 * 1024;  // a worker's two tiles of expanded(): half an L2
 constexpr int max_products = 4;
 
 size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -76,48 +76,57 @@ void Compute::products(std::span<const Product> products, int64_t tokens) const 
   });
 }
 
-void Compute::gated(const Matrix& gate, const Matrix& up, const kernels::Activations& x, int64_t tokens,
-                    const kernels::Activations& out) const {
-  const kernels::PackedMatrix& w = gate.packed;
-  kernels::Tiling tiling = table_.matmul->tiling(w, tokens, pool_.size());
-  tiling.rows = std::min((tiling.rows + group - 1) / group * group, (w.rows + group - 1) / group * group);
+void Compute::expanded(const Matrix* gate, const Matrix& up, const kernels::Activations& x, int64_t tokens,
+                       const kernels::Activations& out) const {
+  const int64_t width = up.packed.rows;
+  kernels::Tiling tiling = table_.matmul->tiling(up.packed, tokens, pool_.size());
+  tiling.rows = std::min((tiling.rows + group - 1) / group * group, width);
   tiling.tokens = std::clamp<int64_t>(max_tile_floats / tiling.rows, 1, tiling.tokens);
-  const Grid grid = make_grid(tiling, w.rows, tokens);
+  const Grid grid = make_grid(tiling, width, tokens);
+  const auto product = [&](const Matrix& matrix, kernels::MatmulTask& part, float* tile, int worker) {
+    part.weights = &matrix.packed;
+    part.bias = matrix.bias;
+    part.out = tile - part.token_begin * part.out_stride - part.row_begin;
+    table_.matmul->matmul(part, matmul_scratch(worker));
+  };
   pool_.run(grid.tasks(), [&](int64_t task, int worker) {
-    float* gates = row(worker) + row_bytes_ / sizeof(float);
-    float* ups = gates + max_tile_floats;
+    float* result = row(worker) + row_bytes_ / sizeof(float);
+    float* ups = result + max_tile_floats;
     kernels::MatmulTask part;
-    place(grid, task, w.rows, tokens, part);
+    place(grid, task, width, tokens, part);
     part.x = &x;
     part.out_stride = part.row_end - part.row_begin;
-    const int64_t shift = part.token_begin * part.out_stride + part.row_begin;
-    part.weights = &gate.packed;
-    part.bias = gate.bias;
-    part.out = gates - shift;
-    table_.matmul->matmul(part, matmul_scratch(worker));
-    part.weights = &up.packed;
-    part.bias = up.bias;
-    part.out = ups - shift;
-    table_.matmul->matmul(part, matmul_scratch(worker));
-    table_.vector->silu_mul(gates, ups, (part.token_end - part.token_begin) * part.out_stride, gates);
+    const int64_t floats = (part.token_end - part.token_begin) * part.out_stride;
+    if (gate != nullptr) {
+      product(*gate, part, result, worker);
+      product(up, part, ups, worker);
+      table_.vector->silu_mul(result, ups, floats, result);
+    } else {
+      product(up, part, result, worker);
+      table_.vector->gelu(result, floats, result);
+    }
     for (int64_t t = part.token_begin; t < part.token_end; ++t) {
-      const float* values = gates + (t - part.token_begin) * part.out_stride - part.row_begin;
+      const float* values = result + (t - part.token_begin) * part.out_stride - part.row_begin;
       table_.matmul->quantize(values, part.row_begin, part.row_end, t, out);
     }
   });
 }
 
-void Compute::normalized(const float* x, int64_t stride, int64_t cols, const Norm& norm, int64_t tokens,
-                         const kernels::Activations& out) const {
+void Compute::normalized(const float* x, int64_t cols, const Norm& norm, int64_t tokens,
+                         const kernels::Activations& out, float* copy) const {
   rows(tokens, [&](int64_t t, int worker) {
-    float* y = row(worker);
+    float* y = copy == nullptr ? row(worker) : copy + t * cols;
     if (norm.bias == nullptr) {
-      table_.vector->rms_norm(x + t * stride, norm.weight, norm.eps, cols, y);
+      table_.vector->rms_norm(x + t * cols, norm.weight, norm.eps, cols, y);
     } else {
-      table_.vector->layer_norm(x + t * stride, norm.weight, norm.bias, norm.eps, cols, y);
+      table_.vector->layer_norm(x + t * cols, norm.weight, norm.bias, norm.eps, cols, y);
     }
     table_.matmul->quantize(y, 0, cols, t, out);
   });
+}
+
+void Compute::quantized(const float* x, int64_t cols, int64_t tokens, const kernels::Activations& out) const {
+  rows(tokens, [&](int64_t t, int) { table_.matmul->quantize(x + t * cols, 0, cols, t, out); });
 }
 
 }  // namespace sillar

@@ -30,7 +30,7 @@ struct Norm {
 
 class Compute {
  public:
-  // row_floats: the longest row that a worker normalises. tile_floats: see gated().
+  // row_floats: the longest row that a worker normalises.
   Compute(const kernels::Table& table, ThreadPool& pool, int64_t row_floats);
 
   const kernels::Table& table() const { return table_; }
@@ -57,13 +57,17 @@ class Compute {
   // Several products over the same tokens in one dealing, so that the pool meets once.
   void products(std::span<const Product> products, int64_t tokens) const;
 
-  // out = quantised silu(gate * x) * (up * x), tile by tile: the wide intermediate stays in cache.
-  void gated(const Matrix& gate, const Matrix& up, const kernels::Activations& x, int64_t tokens,
-             const kernels::Activations& out) const;
+  // out = quantised silu(gate * x) * (up * x), or gelu(up * x) without a gate; tile by tile, so that
+  // the wide intermediate stays in cache.
+  void expanded(const Matrix* gate, const Matrix& up, const kernels::Activations& x, int64_t tokens,
+                const kernels::Activations& out) const;
 
-  // out row t = quantised norm of x row t.
-  void normalized(const float* x, int64_t stride, int64_t cols, const Norm& norm, int64_t tokens,
-                  const kernels::Activations& out) const;
+  // out row t = quantised norm of x row t; `copy` (x itself, say) gets it in fp32 where it is not null.
+  void normalized(const float* x, int64_t cols, const Norm& norm, int64_t tokens, const kernels::Activations& out,
+                  float* copy = nullptr) const;
+
+  // out row t = quantised x row t.
+  void quantized(const float* x, int64_t cols, int64_t tokens, const kernels::Activations& out) const;
 
   static constexpr int64_t inline_rows = 4;
 

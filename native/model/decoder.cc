@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "model/layout.h"
+
 namespace sillar {
 namespace {
 
@@ -14,27 +16,6 @@ bool any_reads_f32(const DecoderWeights& w, std::initializer_list<Matrix Decoder
     return std::any_of(matrices.begin(), matrices.end(), [&](auto m) { return (layer.*m).reads_f32(); });
   });
 }
-
-// Hands out 64-byte aligned parts of one buffer; first run without memory to learn the size.
-class Layout {
- public:
-  explicit Layout(std::byte* base) : base_(base) {}
-  std::byte* bytes(size_t n) {
-    std::byte* p = base_ == nullptr ? nullptr : base_ + used_;
-    used_ += (n + 63) / 64 * 64;
-    return p;
-  }
-  float* floats(int64_t n) { return reinterpret_cast<float*>(bytes(static_cast<size_t>(n) * sizeof(float))); }
-  void activations(int64_t rows, int64_t cols, bool f32, kernels::Activations& out) {
-    std::byte* memory = bytes(kernels::activation_bytes(rows, cols, f32));
-    if (memory != nullptr) out = kernels::bind_activations(memory, rows, cols, f32);
-  }
-  size_t used() const { return used_; }
-
- private:
-  std::byte* base_;
-  size_t used_ = 0;
-};
 
 }  // namespace
 
@@ -120,16 +101,14 @@ void Decoder::embed() {
 
 void Decoder::attention_block(const DecoderLayer& layer, int64_t index) {
   const Hyperparameters& h = w_.h;
-  compute_.normalized(x_, h.hidden, h.hidden, {layer.attn_norm, nullptr, h.norm_eps}, tokens_, act_hidden_);
+  compute_.normalized(x_, h.hidden, {layer.attn_norm, nullptr, h.norm_eps}, tokens_, act_hidden_);
   const Product qkv[] = {{&layer.q, &act_hidden_, q_, h.q_dim(), false},
                          {&layer.k, &act_hidden_, k_, h.kv_dim(), false},
                          {&layer.v, &act_hidden_, v_, h.kv_dim(), false}};
   compute_.products(qkv, tokens_);
   rotate_and_store(layer, index);
   attention_.run(compute_, cache_, index, {q_, attended_, h.q_dim()});
-  compute_.rows(tokens_, [&](int64_t row, int) {
-    compute_.table().matmul->quantize(attended_ + row * h.q_dim(), 0, h.q_dim(), row, act_attended_);
-  });
+  compute_.quantized(attended_, h.q_dim(), tokens_, act_attended_);
   const Product out[] = {{&layer.o, &act_attended_, x_, h.hidden, true}};
   compute_.products(out, tokens_);
 }
@@ -164,8 +143,8 @@ void Decoder::rotate_and_store(const DecoderLayer& layer, int64_t index) {
 
 void Decoder::ffn_block(const DecoderLayer& layer) {
   const Hyperparameters& h = w_.h;
-  compute_.normalized(x_, h.hidden, h.hidden, {layer.ffn_norm, nullptr, h.norm_eps}, tokens_, act_hidden_);
-  compute_.gated(layer.gate, layer.up, act_hidden_, tokens_, act_ffn_);
+  compute_.normalized(x_, h.hidden, {layer.ffn_norm, nullptr, h.norm_eps}, tokens_, act_hidden_);
+  compute_.expanded(&layer.gate, layer.up, act_hidden_, tokens_, act_ffn_);
   const Product down[] = {{&layer.down, &act_ffn_, x_, h.hidden, true}};
   compute_.products(down, tokens_);
 }

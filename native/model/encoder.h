@@ -1,0 +1,68 @@
+// A BERT-shaped encoder: post-norm, GELU, learned positions, bidirectional attention, pooled to one
+// unit vector a text. Devlin et al. 2019; XLM-R differs only by its position table and vocabulary.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "model/compute.h"
+#include "model/weights.h"
+
+namespace sillar {
+
+struct EncoderLayer {
+  Matrix q, k, v, o;
+  const float *attn_norm = nullptr, *attn_norm_bias = nullptr;
+  Matrix up, down;
+  const float *ffn_norm = nullptr, *ffn_norm_bias = nullptr;
+};
+
+struct EncoderWeights {
+  Hyperparameters h;
+  WeightView token_embedding;     // read row by row from the file, as the next one
+  WeightView position_embedding;  // row 0 is the first token's
+  std::vector<float> type_embedding;  // of type 0, added to every token; zeros where there is none
+  const float *embedding_norm = nullptr, *embedding_norm_bias = nullptr;
+  std::vector<EncoderLayer> layers;
+  std::vector<Buffer> storage;
+};
+
+uint64_t encoder_weight_bytes(const ModelFile& file);
+EncoderWeights load_encoder_weights(const ModelFile& file, const Compute& compute, const LoadProgress& progress);
+
+class Encoder {
+ public:
+  // The arguments outlive the encoder. A pass takes at most max_pass_tokens; a text is never cut.
+  Encoder(const EncoderWeights& weights, const Compute& compute, int64_t max_pass_tokens = 1024);
+
+  int64_t dim() const { return w_.h.hidden; }
+  int64_t max_tokens() const { return w_.h.context; }
+  // texts: each 1 .. max_tokens() tokens within the vocabulary (Error(invalid_request) otherwise).
+  // out: [texts][dim()], unit length.
+  void encode(std::span<const std::span<const int32_t>> texts, float* out);
+
+ private:
+  struct Text {
+    int64_t row, count, index;
+  };
+  void check(std::span<const std::span<const int32_t>> texts) const;
+  void run_pass(std::span<const std::span<const int32_t>> texts, float* out);
+  void embed(std::span<const std::span<const int32_t>> texts);
+  void attention_block(const EncoderLayer& layer);
+  void ffn_block(const EncoderLayer& layer);
+  // x = norm(x), and its quantised copy in act_hidden_.
+  void normalize(const float* weight, const float* bias);
+  void pool_texts(float* out);
+
+  const EncoderWeights& w_;
+  const Compute& compute_;
+  int64_t max_rows_;
+  int64_t tokens_ = 0;
+  std::vector<Text> texts_;
+  Buffer memory_;
+  float *x_ = nullptr, *q_ = nullptr, *k_ = nullptr, *v_ = nullptr, *attended_ = nullptr;
+  kernels::Activations act_hidden_, act_attended_, act_ffn_;
+};
+
+}  // namespace sillar
