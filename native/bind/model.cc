@@ -1,8 +1,220 @@
-// Models: load a file, step the decoder, run the encoder.
-#include "bind/bind.h"
+// The decoder as Python sees it: step over a batch of objects shaped like sillar.engine.request.SequenceStep.
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <mutex>
+#include <vector>
+
+#include "bind/model_file.h"
+#include "model/decoder.h"
+#include "model/sampler.h"
 
 namespace sillar::bind {
+namespace {
 
-void bind_model(nb::module_&) {}
+using Tokens = Array<const int32_t, nb::ndim<1>>;
+using Masks = Array<const uint32_t, nb::ndim<2>>;
+
+// A batch as C++ values; the arrays that they point into are held meanwhile.
+struct Request {
+  struct Row {
+    size_t sequence;
+    int64_t token;  // index in its new tokens
+  };
+  std::vector<SequenceInput> inputs;
+  std::vector<SamplingOptions> sampling;
+  std::vector<std::span<const int32_t>> histories;
+  std::vector<const uint32_t*> masks;
+  std::vector<int64_t> mask_words;
+  std::vector<Row> rows;
+  std::vector<Tokens> held_tokens;
+  std::vector<Masks> held_masks;
+
+  std::span<const int32_t> tokens(nb::handle owner, const char* name) {
+    Tokens array = nb::cast<Tokens>(owner.attr(name));
+    held_tokens.push_back(array);
+    return {array.data(), array.size()};
+  }
+};
+
+float in_range(nb::handle options, const char* name, float low, float high) {
+  const float value = nb::cast<float>(options.attr(name));
+  if (!(value >= low && value <= high)) {
+    throw Error(ErrorKind::invalid_request, std::string("the sampling option ") + name + " is out of range");
+  }
+  return value;
+}
+
+SamplingOptions read_sampling(nb::handle from, int64_t vocab) {
+  SamplingOptions o;
+  o.temperature = in_range(from, "temperature", 0, 1e6F);
+  o.top_k = std::clamp<int64_t>(nb::cast<int64_t>(from.attr("top_k")), 0, vocab);
+  o.top_p = in_range(from, "top_p", 0, 1);
+  o.min_p = in_range(from, "min_p", 0, 1);
+  o.repetition_penalty = in_range(from, "repetition_penalty", 1e-3F, 1e3F);
+  o.presence_penalty = in_range(from, "presence_penalty", -1e3F, 1e3F);
+  o.frequency_penalty = in_range(from, "frequency_penalty", -1e3F, 1e3F);
+  o.logprobs = std::clamp<int64_t>(nb::cast<int64_t>(from.attr("logprobs")), 0, vocab);
+  o.seed = PyLong_AsUnsignedLongLongMask(nb::object(from.attr("seed")).ptr());
+  if (PyErr_Occurred() != nullptr) nb::raise_python_error();
+  nb::object bias = from.attr("logit_bias");
+  if (nb::len(bias) == 0) return o;
+  for (nb::handle pair : bias.attr("items")()) {
+    const auto token = nb::cast<int64_t>(pair[0]);
+    const auto value = nb::cast<float>(pair[1]);
+    require(token >= 0 && token < vocab, "logit_bias: a token outside the vocabulary");
+    require(!std::isnan(value), "logit_bias: not a number");
+    o.logit_bias.emplace_back(static_cast<int32_t>(token), value);
+  }
+  return o;
+}
+
+void check_history(std::span<const int32_t> history, int64_t vocab) {
+  for (int32_t token : history) require(token >= 0 && token < vocab, "history: a token outside the vocabulary");
+}
+
+void read_sequence(nb::handle from, int64_t vocab, Request& request) {
+  SequenceInput input;
+  input.tokens = request.tokens(from, "tokens");
+  input.blocks = request.tokens(from, "blocks");
+  input.past = nb::cast<int64_t>(from.attr("past"));
+  input.outputs = nb::cast<int64_t>(from.attr("outputs"));
+  request.inputs.push_back(input);
+  request.sampling.push_back(read_sampling(from.attr("sampling"), vocab));
+  request.histories.emplace_back();
+  if (request.sampling.back().penalises()) {
+    require(!nb::object(from.attr("history")).is_none(), "penalties need the history of the sequence");
+    request.histories.back() = request.tokens(from, "history");
+    check_history(request.histories.back(), vocab);
+  }
+  request.masks.push_back(nullptr);
+  request.mask_words.push_back((vocab + 31) / 32);
+  nb::object allowed = from.attr("allowed");
+  if (allowed.is_none()) return;
+  Masks mask = nb::cast<Masks>(allowed);
+  require(static_cast<int64_t>(mask.shape(0)) == input.outputs &&
+              static_cast<int64_t>(mask.shape(1)) == request.mask_words.back(),
+          "the mask of allowed tokens must be [outputs, ceil(vocab / 32)]");
+  request.held_masks.push_back(mask);
+  request.masks.back() = mask.data();
+}
+
+class PyDecoder {
+ public:
+  PyDecoder(SharedFile file, int threads, const std::string& isa, const std::string& kv_type, int64_t kv_blocks,
+            int64_t context, const LoadProgress& progress)
+      : file_(std::move(file)),
+        runtime_(*file_, threads, isa),
+        context_(context > 0 ? context : file_->h.context),
+        weights_(load_decoder_weights(*file_, runtime_.pool, progress)),
+        cache_({kv_type_named(kv_type), weights_.h.kv_heads, weights_.h.head_dim}, weights_.h.layers, kv_blocks),
+        decoder_(weights_, cache_, runtime_.compute, context_),
+        sampler_(*runtime_.table.vector, weights_.h.vocab, runtime_.pool.size()) {}
+
+  int64_t vocab() const { return weights_.h.vocab; }
+  int64_t context() const { return context_; }
+  int64_t blocks() const { return cache_.blocks(); }
+  int threads() const { return runtime_.pool.size(); }
+
+  nb::tuple step(nb::sequence batch, bool want_logits) {
+    Request request;
+    for (nb::handle sequence : batch) read_sequence(sequence, vocab(), request);
+    check_batch(request.inputs, {vocab(), context_, cache_.blocks()});
+    for (size_t i = 0; i < request.inputs.size(); ++i) {
+      const SequenceInput& s = request.inputs[i];
+      const auto count = static_cast<int64_t>(s.tokens.size());
+      for (int64_t t = count - s.outputs; t < count; ++t) request.rows.push_back({i, t});
+    }
+    const size_t rows = request.rows.size();
+    auto logits = new_array<float>({want_logits ? rows : 0, static_cast<size_t>(vocab())});
+    std::vector<Draw> draws(rows);
+    {
+      nb::gil_scoped_release release;
+      const std::lock_guard lock(mutex_);
+      decoder_.step(request.inputs, [&](int64_t first, int64_t count, const float* values) {
+        if (want_logits) std::copy_n(values, count * vocab(), logits.data() + first * vocab());
+        runtime_.pool.run(count, [&](int64_t row, int worker) {
+          draw(request, static_cast<size_t>(first + row), values + row * vocab(), worker, draws);
+        });
+      });
+    }
+    return result(draws, want_logits ? nb::cast(logits) : nb::none());
+  }
+
+  void copy_block(int64_t source, int64_t target) {
+    require(source >= 0 && source < blocks() && target >= 0 && target < blocks(), "a block number outside the KV cache");
+    nb::gil_scoped_release release;
+    const std::lock_guard lock(mutex_);
+    cache_.copy_block(source, target);
+  }
+
+ private:
+  void draw(const Request& request, size_t row, const float* logits, int worker, std::vector<Draw>& draws) {
+    const auto [sequence, token] = request.rows[row];
+    const SequenceInput& input = request.inputs[sequence];
+    DrawInput in;
+    in.logits = logits;
+    in.options = &request.sampling[sequence];
+    in.history = request.histories[sequence];
+    in.recent = input.tokens.first(static_cast<size_t>(token) + 1);
+    const int64_t output = token - (static_cast<int64_t>(input.tokens.size()) - input.outputs);
+    if (request.masks[sequence] != nullptr) in.allowed = request.masks[sequence] + output * request.mask_words[sequence];
+    in.position = input.past + token + 1;
+    sampler_.draw(in, worker, draws[row]);
+  }
+
+  static nb::tuple result(const std::vector<Draw>& draws, const nb::object& logits) {
+    auto tokens = new_array<int32_t>({draws.size()});
+    auto logprobs = new_array<float>({draws.size()});
+    nb::list top_tokens, top_logprobs;
+    for (size_t i = 0; i < draws.size(); ++i) {
+      const Draw& d = draws[i];
+      require(d.token >= 0, "the mask allows no token");
+      tokens.data()[i] = d.token;
+      logprobs.data()[i] = d.logprob;
+      auto top = new_array<int32_t>({d.top_tokens.size()});
+      auto top_values = new_array<float>({d.top_tokens.size()});
+      std::copy(d.top_tokens.begin(), d.top_tokens.end(), top.data());
+      std::copy(d.top_logprobs.begin(), d.top_logprobs.end(), top_values.data());
+      top_tokens.append(nb::cast(top));
+      top_logprobs.append(nb::cast(top_values));
+    }
+    return nb::make_tuple(tokens, logprobs, top_tokens, top_logprobs, logits);
+  }
+
+  SharedFile file_;
+  Runtime runtime_;
+  int64_t context_;
+  DecoderWeights weights_;
+  KvCache cache_;
+  Decoder decoder_;
+  Sampler sampler_;
+  std::mutex mutex_;  // one step at a time
+};
+
+std::unique_ptr<PyDecoder> load(SharedFile file, int threads, const std::string& isa, const std::string& kv_type,
+                                int64_t kv_blocks, int64_t context, nb::object progress) {
+  require(kv_blocks >= 1 && kv_blocks <= INT32_MAX, "the KV cache needs at least one block");
+  require(context >= 0 && context <= file->h.context, "the context is longer than the model was trained for");
+  const LoadProgress report = report_to(std::move(progress));
+  nb::gil_scoped_release release;
+  return std::make_unique<PyDecoder>(std::move(file), threads, isa, kv_type, kv_blocks, context, report);
+}
+
+}  // namespace
+
+void bind_model(nb::module_& module) {
+  nb::class_<PyDecoder>(module, "Decoder")
+      .def_static("load", &load, nb::arg("file"), nb::arg("threads"), nb::arg("isa"), nb::arg("kv_type"),
+                  nb::arg("kv_blocks"), nb::arg("context"), nb::arg("progress").none())
+      .def_prop_ro("vocab_size", &PyDecoder::vocab)
+      .def_prop_ro("context_length", &PyDecoder::context)
+      .def_prop_ro("kv_blocks", &PyDecoder::blocks)
+      .def_prop_ro("threads", &PyDecoder::threads)
+      .def("step", &PyDecoder::step, nb::arg("batch"), nb::arg("want_logits"))
+      .def("copy_block", &PyDecoder::copy_block, nb::arg("source"), nb::arg("target"));
+}
 
 }  // namespace sillar::bind

@@ -22,7 +22,15 @@ bool allowed(const uint32_t* mask, int64_t token) { return ((mask[token / 32] >>
 }  // namespace
 
 Sampler::Sampler(const kernels::VectorKernels& vector, int64_t vocab, int workers)
-    : vector_(vector), vocab_(vocab), scratch_(static_cast<size_t>(workers)) {}
+    : vector_(vector), vocab_(vocab), scratch_(static_cast<size_t>(workers)) {
+  const auto n = static_cast<size_t>(vocab);
+  for (Scratch& s : scratch_) {
+    s.logits.resize(n);
+    s.weights.resize(n);
+    s.order.resize(n);
+    s.counts.resize(n);
+  }
+}
 
 void Sampler::draw(const DrawInput& input, int worker, Draw& out) {
   const SamplingOptions& options = *input.options;
@@ -65,7 +73,6 @@ int32_t Sampler::argmax(const float* logits) const {
 }
 
 void Sampler::modify(const DrawInput& input, Scratch& s) const {
-  s.logits.resize(static_cast<size_t>(vocab_));
   std::transform(input.logits, input.logits + vocab_, s.logits.begin(), clean);
   if (input.options->penalises()) penalise(input, s);
   for (const auto& [token, bias] : input.options->logit_bias) {
@@ -79,7 +86,6 @@ void Sampler::modify(const DrawInput& input, Scratch& s) const {
 }
 
 void Sampler::penalise(const DrawInput& input, Scratch& s) const {
-  s.counts.resize(static_cast<size_t>(vocab_), 0);
   const SamplingOptions& options = *input.options;
   const std::span<const int32_t> parts[] = {input.history, input.recent};
   for (const auto& part : parts) {
@@ -101,7 +107,6 @@ void Sampler::penalise(const DrawInput& input, Scratch& s) const {
 // Leaves the candidates' tokens in s.order, the most likely first where a filter needs an order, and
 // returns their number. s.logits are tempered.
 int64_t Sampler::candidates(const SamplingOptions& options, Scratch& s) const {
-  s.order.resize(static_cast<size_t>(vocab_));
   if (options.top_k > 0 && options.top_k < vocab_) {
     return vector_.top_k(s.logits.data(), vocab_, options.top_k, s.order.data());
   }
@@ -129,7 +134,6 @@ int32_t Sampler::sample(const DrawInput& input, Scratch& s) const {
   float most = lowest;
   for (int64_t i = 0; i < n; ++i) most = std::max(most, s.logits[static_cast<size_t>(s.order[static_cast<size_t>(i)])]);
   if (most == lowest) return argmax(s.logits.data());
-  s.weights.resize(static_cast<size_t>(vocab_));
   double total = 0;
   for (int64_t i = 0; i < n; ++i) {
     const float weight = std::exp(s.logits[static_cast<size_t>(s.order[static_cast<size_t>(i)])] - most);
@@ -154,8 +158,6 @@ int32_t Sampler::sample(const DrawInput& input, Scratch& s) const {
 }
 
 void Sampler::report(const DrawInput& input, Scratch& s, Draw& out) const {
-  s.logits.resize(static_cast<size_t>(vocab_));
-  s.order.resize(static_cast<size_t>(vocab_));
   std::transform(input.logits, input.logits + vocab_, s.logits.begin(), clean);
   const float most = *std::max_element(s.logits.begin(), s.logits.end());
   double total = 0;

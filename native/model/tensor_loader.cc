@@ -5,26 +5,13 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/half.h"
 
 namespace sillar {
 namespace {
 
 constexpr uint64_t alignment = 64;
 constexpr int64_t pack_tile_rows = 64;
-
-float from_half(uint16_t half) {
-  const uint32_t sign = static_cast<uint32_t>(half & 0x8000U) << 16;
-  const uint32_t exponent = (half >> 10) & 31U;
-  const uint32_t mantissa = half & 1023U;
-  float value;
-  if (exponent == 0) {
-    value = static_cast<float>(mantissa) * 0x1p-24F;
-  } else {
-    const uint32_t bits = ((exponent == 31 ? 255U : exponent + 112U) << 23) | (mantissa << 13);
-    std::memcpy(&value, &bits, sizeof value);
-  }
-  return sign != 0 ? -value : value;
-}
 
 float element(const GgufTensor& tensor, int64_t i) {
   if (tensor.type == WeightType::f32) {
@@ -34,11 +21,7 @@ float element(const GgufTensor& tensor, int64_t i) {
   }
   uint16_t half;
   std::memcpy(&half, tensor.data + i * 2, sizeof half);
-  if (tensor.type == WeightType::f16) return from_half(half);
-  const uint32_t bits = static_cast<uint32_t>(half) << 16;
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
+  return tensor.type == WeightType::f16 ? f16_to_f32(half) : bf16_to_f32(half);
 }
 
 bool is_float(WeightType type) {

@@ -1,0 +1,194 @@
+"""The only importer of the extension: loads models, steps the decoder, encodes texts, reads metadata.
+
+Every function here turns `_native.Error` into the exception tree of sillar.errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _native
+from ..errors import ModelFormatError, ModelUnsupportedError, RequestError, ResourceError, SillarError
+from .memory import available_memory
+from .request import BLOCK_TOKENS, SequenceStep, StepResult
+
+Progress = Callable[[int, int], object]
+"""Called with bytes packed so far and in all."""
+
+_ERRORS: dict[str, type[SillarError]] = {
+    "file_format": ModelFormatError,
+    "unsupported": ModelUnsupportedError,
+    "out_of_memory": ResourceError,
+    "invalid_request": RequestError,
+}
+_KV_SHARE = 0.5
+"""The KV cache takes at most this share of the memory that is left beside the weights."""
+_WORKSPACE_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class NativeOptions:
+    """Where and how a model runs.
+
+    threads 0: as many as the processor and its quota allow. isa "": the best; else an upper limit
+    ("reference", "avx2", "avx512", "amx"). kv_type: "f16", "bf16" or "int8". kv_tokens 0: the context,
+    bounded by the memory that is free. context 0: the model's own.
+    """
+
+    threads: int = 0
+    isa: str = ""
+    kv_type: str = "f16"
+    kv_tokens: int = 0
+    context: int = 0
+
+
+@contextmanager
+def _typed_errors() -> Iterator[None]:
+    try:
+        yield
+    except _native.Error as error:
+        raise _ERRORS.get(error.kind, SillarError)(str(error)) from None
+    except MemoryError:
+        raise ResourceError("The memory for this is not there; use a smaller model or context.") from None
+
+
+class NativeDecoder:
+    """A decoder in memory; implements sillar.engine.request.Stepper."""
+
+    def __init__(self, decoder: _native.Decoder) -> None:
+        self._decoder = decoder
+
+    @property
+    def vocab_size(self) -> int:
+        return self._decoder.vocab_size
+
+    @property
+    def context_length(self) -> int:
+        return self._decoder.context_length
+
+    @property
+    def kv_blocks(self) -> int:
+        return self._decoder.kv_blocks
+
+    @property
+    def threads(self) -> int:
+        return self._decoder.threads
+
+    def step(self, batch: Sequence[SequenceStep], *, want_logits: bool = False) -> StepResult:
+        """Runs the new tokens of every sequence and draws a token for each output row.
+
+        The log-probabilities are NaN in rows whose sampling.logprobs is 0: they cost a pass over the
+        vocabulary. Raises RequestError for a batch that reaches outside the model or its cache.
+        """
+        with _typed_errors():
+            return StepResult(*self._decoder.step(batch, want_logits))
+
+    def copy_block(self, source: int, target: int) -> None:
+        """Copies one KV block's content, all layers."""
+        with _typed_errors():
+            self._decoder.copy_block(source, target)
+
+
+class NativeEncoder:
+    """An encoder in memory."""
+
+    def __init__(self, encoder: _native.Encoder) -> None:
+        self._encoder = encoder
+
+    @property
+    def dim(self) -> int:
+        return self._encoder.dim
+
+    @property
+    def max_tokens(self) -> int:
+        return self._encoder.max_tokens
+
+    def encode(self, texts: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
+        """[n, dim], unit length. Raises RequestError for a text that is empty or longer than max_tokens."""
+        with _typed_errors():
+            return self._encoder.encode(list(texts))
+
+
+def read_metadata(path: Path | str) -> dict[str, Any]:
+    """A GGUF file's metadata; arrays as lists. Raises ModelFormatError, ModelUnsupportedError."""
+    with _typed_errors():
+        return _native.read_metadata(str(path))
+
+
+def cpu_info() -> dict[str, Any]:
+    """What the processor has and this process may use: see native/kernels/cpu.h."""
+    return _native.cpu_info()
+
+
+def load_decoder(
+    path: Path | str, options: NativeOptions | None = None, progress: Progress | None = None
+) -> NativeDecoder:
+    """Maps, checks and packs a language model.
+
+    Raises ModelFormatError, ModelUnsupportedError, ResourceError when memory is short, and
+    KeyboardInterrupt between two tensors.
+    """
+    options = options or NativeOptions()
+    with _typed_errors():
+        file = _native.ModelFile.open(str(path))
+        blocks = _kv_blocks(file, options)
+        return NativeDecoder(
+            _native.Decoder.load(
+                file, options.threads, options.isa, options.kv_type, blocks, options.context, progress
+            )
+        )
+
+
+def load_encoder(
+    path: Path | str, options: NativeOptions | None = None, progress: Progress | None = None
+) -> NativeEncoder:
+    """Maps, checks and packs an embedding model. Raises as load_decoder does."""
+    options = options or NativeOptions()
+    with _typed_errors():
+        file = _native.ModelFile.open(str(path))
+        _require_memory(file.weight_bytes + _WORKSPACE_BYTES, "The model")
+        return NativeEncoder(_native.Encoder.load(file, options.threads, options.isa, progress))
+
+
+def scan_f16(query: NDArray[np.float32], rows: NDArray[np.float16], isa: str = "") -> NDArray[np.float32]:
+    """scores[n] = rows[n, dim] . query[dim]."""
+    with _typed_errors():
+        return _native.kernels.scan_f16(isa, query, rows.view(np.uint16))
+
+
+def top_k(scores: NDArray[np.float32], k: int, isa: str = "") -> NDArray[np.int64]:
+    """Indices of the k largest, descending, ties by lower index."""
+    with _typed_errors():
+        return _native.kernels.top_k(isa, scores, k)
+
+
+def _kv_blocks(file: _native.ModelFile, options: NativeOptions) -> int:
+    """Blocks of the KV cache: as asked for, or the context bounded by the memory that is left."""
+    block_bytes = file.kv_block_bytes(options.kv_type)
+    weights = file.weight_bytes + _WORKSPACE_BYTES
+    if options.kv_tokens > 0:
+        blocks = -(-options.kv_tokens // BLOCK_TOKENS)
+        _require_memory(
+            weights + blocks * block_bytes, f"The model with {options.kv_tokens} tokens of KV cache"
+        )
+        return blocks
+    _require_memory(weights + block_bytes, "The model")
+    room = int(_KV_SHARE * (available_memory() - weights)) // block_bytes
+    wanted = -(-(options.context or file.context_length) // BLOCK_TOKENS)
+    return max(1, min(wanted, room))
+
+
+def _require_memory(needed: int, what: str) -> None:
+    free = available_memory()
+    if needed > free:
+        raise ResourceError(
+            f"{what} needs {needed / 2**30:.1f} GiB of memory and {free / 2**30:.1f} GiB are free: "
+            "close other programs, choose a smaller model, or lower kv_tokens."
+        )
