@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,3 +95,80 @@ class Stepper(Protocol):
     def copy_block(self, source: int, target: int) -> None:
         """Copies one KV block's content, all layers."""
         ...
+
+
+FinishReason = Literal["stop", "length", "cancelled"]
+"""stop: an end-of-sequence token, a stop token or a stop string; length: max_tokens or the context's end."""
+
+
+class Constraint(Protocol):
+    """A grammar that a request's output follows. One instance a request; called between steps only."""
+
+    def mask(self) -> NDArray[np.uint32]:
+        """Bit mask of the tokens allowed next, [ceil(vocab / 32)]."""
+        ...
+
+    def advance(self, token: int) -> bool:
+        """Takes the drawn token; true when the output is complete and must end here."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationParams:
+    """What a request asks for, beside its prompt.
+
+    `max_tokens` None means up to the context's end. Before `min_tokens` no end-of-sequence token is
+    drawn. `stop` strings are looked for in the decoded text, across token borders, and never emitted.
+    `prompt_logprobs` k asks for the log-probability of every prompt token and its k best alternatives
+    (0: the token's own only; None: not at all). `tenant` separates cached prefixes and shares capacity;
+    a higher `priority` goes first and may preempt.
+    """
+
+    sampling: SamplingParams = field(default_factory=SamplingParams)
+    max_tokens: int | None = None
+    min_tokens: int = 0
+    stop: tuple[str, ...] = ()
+    stop_ids: frozenset[int] = frozenset()
+    ignore_eos: bool = False
+    prompt_logprobs: int | None = None
+    tenant: str = ""
+    priority: int = 0
+    lookup: bool = True
+    """Draft tokens from the prompt (prompt lookup): exact, only faster."""
+    constraint: Constraint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScore:
+    """A token with its log-probability and the best alternatives' (most likely first)."""
+
+    token: int
+    logprob: float | None
+    top: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a request cost, in tokens. `accepted` of `drafted` prompt-lookup tokens were right."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEvent:
+    """One generated token. The last event of a request has a finish reason and the usage.
+
+    A prompt's scores come with the first event, when asked for. The end-of-sequence token is an event
+    as well; a request that ends without a new token ends with token None.
+    """
+
+    token: int | None
+    logprob: float = 0.0
+    top: tuple[tuple[int, float], ...] = ()
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    prompt_scores: tuple[TokenScore, ...] | None = None

@@ -1,0 +1,193 @@
+"""Many requests on one model at once: submit a prompt, read its tokens as they are drawn."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from sillar.engine.request import BLOCK_TOKENS, GenerationParams, Stepper, TokenEvent
+from sillar.engine.scheduler import SchedulerOptions, SchedulerStats
+from sillar.engine.sequence import Sequence as EngineSequence
+from sillar.engine.stream import TokenStream
+from sillar.engine.worker import Delivery, Worker
+from sillar.errors import ContextLengthError, OverloadedError, RequestError
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Limits of one engine."""
+
+    max_running: int = 64
+    """Requests that share a step."""
+    max_waiting: int = 256
+    """Requests beyond those, before new ones are refused with OverloadedError."""
+    max_step_tokens: int = 512
+    step_seconds: float = 0.1
+    """What a step with a prompt in it should take at most: the pause it puts into the others' streams."""
+    prefix_cache: bool = True
+    lookup: bool = True
+
+
+class Engine:
+    """Continuous batching over a Stepper. `async with Engine(stepper) as engine: ...`
+
+    One event loop owns it. Requests fail alone: RequestError for what cannot be served as asked,
+    ContextLengthError for a prompt that does not fit, OverloadedError when the queue is full or closing.
+    """
+
+    def __init__(
+        self,
+        stepper: Stepper,
+        options: EngineOptions | None = None,
+        *,
+        eos_ids: frozenset[int] = frozenset(),
+    ) -> None:
+        self._stepper = stepper
+        self.options = options or EngineOptions()
+        self._eos_ids = eos_ids
+        self.capacity = min(stepper.context_length, stepper.kv_blocks * BLOCK_TOKENS)
+        """Tokens of one request, prompt and output together."""
+        self._streams: dict[int, TokenStream] = {}
+        self._tenants: dict[int, str] = {}
+        self._next = 0
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        scheduling = SchedulerOptions(
+            max_running=self.options.max_running,
+            budget=self.options.max_step_tokens,
+            prefix_cache=self.options.prefix_cache,
+            lookup=self.options.lookup,
+        )
+        self._worker = Worker(stepper, scheduling, self.options.step_seconds, self._post)
+
+    async def __aenter__(self) -> Engine:
+        self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def start(self) -> None:
+        """Starts the engine's thread; results go to the running event loop."""
+        if self._thread is not None:
+            return
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._worker.run, name="sillar-engine", daemon=True)
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Ends what still runs with OverloadedError and stops the thread after its current step."""
+        self._closing = True
+        error = OverloadedError("The engine is shutting down. Try again later.")
+        for number in list(self._streams):
+            self._finish(number).push([], error, True)
+        if self._thread is not None:
+            self._worker.close()
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
+
+    @property
+    def active(self) -> int:
+        """Requests that run or wait."""
+        return len(self._streams)
+
+    @property
+    def stats(self) -> SchedulerStats:
+        """Counters since the start; read while they change."""
+        return self._worker.scheduler.stats
+
+    def gauges(self) -> dict[str, int]:
+        """Of this moment: running, waiting, kv_blocks, kv_used, kv_cached, evictions."""
+        scheduler = self._worker.scheduler
+        blocks = scheduler.blocks
+        return {
+            "running": len(scheduler.running),
+            "waiting": max(0, self.active - len(scheduler.running)),
+            "kv_blocks": blocks.count,
+            "kv_used": blocks.used,
+            "kv_cached": blocks.cached,
+            "evictions": blocks.evictions,
+        }
+
+    def submit(self, prompt: Sequence[int], params: GenerationParams) -> TokenStream:
+        """Queues a request, or raises at once what is wrong with it. Read the stream, or cancel it."""
+        if self._loop is None:
+            raise RuntimeError("start the engine first: async with Engine(...)")
+        self._check(prompt, params)
+        self._check_load(params.tenant)
+        number = self._next
+        self._next += 1
+        room = self.capacity - len(prompt)
+        limit = len(prompt) + (room if params.max_tokens is None else min(params.max_tokens, room))
+        sequence = EngineSequence(number, prompt, params, limit, self._eos_ids)
+        stream = TokenStream(lambda: self._cancel(number))
+        self._streams[number] = stream
+        self._tenants[number] = params.tenant
+        self._worker.add(sequence)
+        return stream
+
+    async def generate(self, prompt: Sequence[int], params: GenerationParams) -> AsyncIterator[TokenEvent]:
+        """The tokens that follow prompt, one event each; leaving the iterator cancels the request."""
+        stream = self.submit(prompt, params)
+        try:
+            async for event in stream:
+                yield event
+        finally:
+            stream.cancel()
+
+    def _check(self, prompt: Sequence[int], params: GenerationParams) -> None:
+        if not prompt:
+            raise RequestError("The prompt is empty.")
+        if min(prompt) < 0 or max(prompt) >= self._stepper.vocab_size:
+            raise RequestError(f"The prompt has a token outside 0..{self._stepper.vocab_size - 1}.")
+        room = self.capacity - len(prompt)
+        if room < (0 if params.max_tokens == 0 else 1):
+            raise ContextLengthError(
+                f"The prompt has {len(prompt)} tokens; this model takes {self.capacity} with the answer."
+            )
+        if (params.max_tokens or 0) < 0 or params.min_tokens < 0:
+            raise RequestError("max_tokens and min_tokens must not be negative.")
+
+    def _check_load(self, tenant: str) -> None:
+        if self._closing:
+            raise OverloadedError("The engine is shutting down. Try again later.")
+        most = self.options.max_running + self.options.max_waiting
+        if len(self._streams) >= most:
+            raise OverloadedError(f"{most} requests are running or waiting. Try again later.")
+        # One tenant never fills the queue so that the others find it full.
+        own = sum(1 for other in self._tenants.values() if other == tenant)
+        share = self.options.max_running + self.options.max_waiting // 2
+        if own >= share and self.options.max_waiting > 1:
+            raise OverloadedError(f"{share} requests of this client are running or waiting. Try again later.")
+
+    def _cancel(self, number: int) -> None:
+        if number in self._streams:
+            self._finish(number)
+            self._worker.cancel(number)
+
+    def _finish(self, number: int) -> TokenStream:
+        del self._tenants[number]
+        return self._streams.pop(number)
+
+    def _post(self, deliveries: list[Delivery]) -> None:
+        """From the engine's thread."""
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(self._receive, deliveries)
+        except RuntimeError:  # the loop was closed without us: nobody listens any more
+            self._worker.close()
+
+    def _receive(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            stream = self._streams.get(delivery.number)
+            if stream is None:  # cancelled meanwhile
+                continue
+            if delivery.ended:
+                self._finish(delivery.number)
+            stream.push(delivery.events, delivery.error, delivery.ended)

@@ -1,0 +1,174 @@
+"""The engine's thread: takes requests, runs schedule -> step -> commit, hands results to the event loop.
+
+Everything that decides lives in this one thread, so a busy event loop never delays a step and nothing
+needs a lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+from sillar.engine.blocks import BlockManager
+from sillar.engine.commit import SequenceOutput
+from sillar.engine.cost import StepCost
+from sillar.engine.request import Stepper, TokenEvent
+from sillar.engine.scheduler import Batch, Scheduler, SchedulerOptions
+from sillar.engine.sequence import Sequence
+from sillar.errors import SillarError
+
+_log = logging.getLogger(__name__)
+
+
+class Delivery(NamedTuple):
+    """News for one request."""
+
+    number: int
+    events: list[TokenEvent]
+    error: BaseException | None
+    ended: bool
+
+
+Command = Callable[[], None]
+
+
+class Worker:
+    """Owns the scheduler and is the only caller of the stepper."""
+
+    def __init__(
+        self,
+        stepper: Stepper,
+        options: SchedulerOptions,
+        step_seconds: float,
+        deliver: Callable[[list[Delivery]], None],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._stepper = stepper
+        self._options = options
+        self._step_seconds = step_seconds
+        self._most_tokens = options.budget
+        self._deliver = deliver
+        self._clock = clock
+        self._inbox: SimpleQueue[Command] = SimpleQueue()
+        self._closed = False
+        self._live: dict[int, Sequence] = {}
+        self.cost = StepCost()
+        self.scheduler = self._new_scheduler()
+
+    def add(self, sequence: Sequence) -> None:
+        """From any thread."""
+        self._inbox.put(lambda: self._add(sequence))
+
+    def cancel(self, number: int) -> None:
+        """From any thread. No delivery follows for that request."""
+        self._inbox.put(lambda: self._cancel(number))
+
+    def close(self) -> None:
+        """From any thread: stop after the current step, whatever is unfinished."""
+        self._inbox.put(self._close)
+
+    def run(self) -> None:
+        """The thread's body."""
+        while True:
+            self._take_commands()
+            if self._closed:
+                return
+            try:
+                deliveries = self._step()
+            except Exception as error:
+                deliveries = self._start_over(error)
+            if deliveries:
+                self._deliver(deliveries)
+
+    # ------------------------------------------------------------ commands
+
+    def _take_commands(self) -> None:
+        """All that wait; when there is nothing to compute, waits for one."""
+        while True:
+            try:
+                command = self._inbox.get(block=self.scheduler.idle and not self._closed)
+            except Empty:
+                return
+            command()
+
+    def _add(self, sequence: Sequence) -> None:
+        self._live[sequence.number] = sequence
+        self.scheduler.add(sequence)
+
+    def _cancel(self, number: int) -> None:
+        sequence = self._live.pop(number, None)
+        if sequence is not None:
+            self.scheduler.remove(sequence)
+
+    def _close(self) -> None:
+        self._closed = True
+
+    # ------------------------------------------------------------ a step
+
+    def _step(self) -> list[Delivery]:
+        self._set_limits()
+        batch = self.scheduler.schedule()
+        if not batch.works:
+            assert batch.failed, "requests, but nothing to do"
+            return self._delivered(batch.failed)
+        begin = self._clock()
+        try:
+            result = self._stepper.step(batch.steps, want_logits=batch.want_logits)
+        except Exception as error:
+            return self._step_each(batch, error)
+        self.cost.observe(batch.tokens, self._clock() - begin)
+        return self._delivered(self.scheduler.commit(batch, result))
+
+    def _set_limits(self) -> None:
+        """By the speed seen. Without streams to disturb, larger steps are the faster ones."""
+        running = self.scheduler.running
+        streaming = any(sequence.generated for sequence in running)
+        seconds = self._step_seconds if streaming else 3 * self._step_seconds
+        self._options.row_price = self.cost.row_price(max(1, len(running)))
+        self._options.budget = self.cost.budget(seconds, 64, self._most_tokens)
+
+    def _step_each(self, batch: Batch, error: Exception) -> list[Delivery]:
+        """A step failed: each sequence again on its own, so that only the culprit fails."""
+        _log.warning("a step of %d sequences failed: %s", len(batch.works), error)
+        deliveries = self._delivered(batch.failed)
+        for work, step in zip(batch.works, batch.steps, strict=True):
+            try:
+                result = self._stepper.step([step], want_logits=batch.want_logits)
+            except Exception as own:
+                deliveries.append(self._failed(work.sequence, own))
+                continue
+            single = Batch([work], [step], work.count + work.drafts, batch.want_logits)
+            deliveries.extend(self._delivered(self.scheduler.commit(single, result)))
+        return deliveries
+
+    def _delivered(self, outputs: list[SequenceOutput]) -> list[Delivery]:
+        deliveries = []
+        for output in outputs:
+            ended = output.finish_reason is not None
+            if ended:
+                del self._live[output.sequence.number]
+            deliveries.append(Delivery(output.sequence.number, output.events, output.error, ended))
+        return deliveries
+
+    def _failed(self, sequence: Sequence, error: BaseException) -> Delivery:
+        self.scheduler.remove(sequence)
+        self._live.pop(sequence.number, None)
+        return Delivery(sequence.number, [], error, True)
+
+    def _start_over(self, error: Exception) -> list[Delivery]:
+        """A defect outside a single request: all of them fail, and the engine goes on from a clean state."""
+        _log.exception("the engine starts over with an empty cache")
+        failure = SillarError(f"The engine failed and started over: {error}. Try the request again.")
+        deliveries = [Delivery(number, [], failure, True) for number in self._live]
+        self._live.clear()
+        stats = self.scheduler.stats
+        self.scheduler = self._new_scheduler()
+        self.scheduler.stats = stats
+        return deliveries
+
+    def _new_scheduler(self) -> Scheduler:
+        blocks = BlockManager(self._stepper.kv_blocks, sharing=self._options.prefix_cache)
+        return Scheduler(blocks, self._options)
