@@ -40,7 +40,7 @@ async def test_many_streams_each_get_their_own_tokens() -> None:
             max_tokens=rng.randrange(1, 40),
             tenant=str(i % 3),
         )
-        requests.append((PROMPT[: rng.randrange(1, 40)] + [i], params))
+        requests.append(([*PROMPT[: rng.randrange(1, 40)], i], params))
     async with Engine(FakeStepper(kv_blocks=40), EngineOptions(max_running=16)) as engine:
         results = await asyncio.gather(*(tokens(engine, *request) for request in requests))
         await settle(engine)

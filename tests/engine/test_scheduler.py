@@ -114,22 +114,21 @@ def arrival(draw: st.DrawFn) -> Arrival:
 @given(
     arrivals=st.lists(arrival(), min_size=1, max_size=10),
     kv_blocks=st.integers(8, 24),
-    max_running=st.integers(1, 8),
-    budget=st.integers(1, 96),
-    row_price=st.sampled_from([0.02, 0.3]),
-    prefix_cache=st.booleans(),
+    options=st.builds(
+        SchedulerOptions,
+        max_running=st.integers(1, 8),
+        budget=st.integers(1, 96),
+        row_price=st.sampled_from([0.02, 0.3]),
+        prefix_cache=st.booleans(),
+    ),
     order=st.sampled_from([0, 1, 2]),
 )
 def test_any_schedule_gives_the_oracle_tokens(
     arrivals: list[Arrival],
     kv_blocks: int,
-    max_running: int,
-    budget: int,
-    row_price: float,
-    prefix_cache: bool,
+    options: SchedulerOptions,
     order: int,
 ) -> None:
-    options = SchedulerOptions(max_running, budget, row_price, prefix_cache)
     harness = Harness(options, kv_blocks, order)
     harness.run(arrivals)
     for number, request in enumerate(arrivals):
@@ -203,7 +202,7 @@ def test_memory_pressure_preempts_the_youngest() -> None:
     harness = Harness(SchedulerOptions(budget=64, prefix_cache=False), kv_blocks=8)
     harness.run([request(30, first=i * 20, max_tokens=60) for i in range(3)])
     assert harness.scheduler.stats.preemptions > 0
-    assert list(harness.ended)[0] == 0
+    assert next(iter(harness.ended)) == 0
 
 
 def test_lookup_needs_fewer_steps_where_text_repeats() -> None:

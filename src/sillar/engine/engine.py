@@ -126,7 +126,7 @@ class Engine:
         room = self.capacity - len(prompt)
         limit = len(prompt) + (room if params.max_tokens is None else min(params.max_tokens, room))
         sequence = EngineSequence(number, prompt, params, limit, self._eos_ids)
-        stream = TokenStream(lambda: self._cancel(number))
+        stream = TokenStream(lambda: self._cancel(number), sequence.usage)
         self._streams[number] = stream
         self._tenants[number] = params.tenant
         self._worker.add(sequence)

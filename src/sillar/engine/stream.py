@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from sillar.engine.request import TokenEvent
+from sillar.engine.request import TokenEvent, Usage
 
 
 class TokenStream:
@@ -16,8 +16,10 @@ class TokenStream:
     ignores it.
     """
 
-    def __init__(self, cancel: Callable[[], None]) -> None:
+    def __init__(self, cancel: Callable[[], None], usage: Callable[[], Usage]) -> None:
         self._cancel = cancel
+        self.usage = usage
+        """What the request has cost so far."""
         self._events: deque[TokenEvent] = deque()
         self._error: BaseException | None = None
         self._ended = False

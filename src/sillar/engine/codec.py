@@ -1,0 +1,48 @@
+"""What the engine needs of a tokenizer and a chat template: text in, tokens out, and back in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+Message = Mapping[str, Any]
+"""{"role": ..., "content": ...} and what else the model's template reads."""
+
+
+class Decoder(Protocol):
+    """Tokens to text, one by one, never half a character."""
+
+    def push(self, token: int) -> str: ...
+
+    def flush(self) -> str: ...
+
+
+class Codec(Protocol):
+    """Between text and one model's tokens. Used by several threads."""
+
+    @property
+    def eos_ids(self) -> frozenset[int]: ...
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    def encode(self, text: str) -> list[int]:
+        """A plain prompt's tokens, with the model's begin token if it has one."""
+        ...
+
+    def encode_chat(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[int]:
+        """A conversation's tokens up to where the assistant's answer begins.
+
+        Control tokens inside message text stay text. Raises TemplateError.
+        """
+        ...
+
+    def decoder(self) -> Decoder:
+        """A fresh incremental decoder."""
+        ...
+
+    def token_bytes(self, token: int) -> bytes:
+        """What a token stands for; empty for control tokens."""
+        ...

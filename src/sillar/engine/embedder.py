@@ -1,0 +1,109 @@
+"""Texts to vectors: prefixes, truncation, batches of similar length, one encoder call at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal["query", "passage"]
+
+_BATCH_TOKENS = 2048  # a batch: long enough to be fast, short enough that a query waits little behind it
+
+
+class Encoder(Protocol):
+    """What the embedder needs of a model. One caller at a time; `encode` does not hold the GIL."""
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def max_tokens(self) -> int: ...
+
+    def encode(self, texts: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
+        """Vectors of unit length, [n, dim]."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderSpec:
+    """What names an embedder and how it wants its texts."""
+
+    name: str
+    fingerprint: str
+    """Same fingerprint, same vectors: an index keeps it."""
+    prefixes: Mapping[str, str]
+
+
+class Embedder:
+    """A loaded embedding model."""
+
+    def __init__(self, encoder: Encoder, tokenize: Callable[[str], list[int]], spec: EmbedderSpec) -> None:
+        """`tokenize` gives a text's tokens with the model's begin and end tokens."""
+        self._encoder = encoder
+        self._tokenize = tokenize
+        self._spec = spec
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sillar-embedder")
+
+    @property
+    def name(self) -> str:
+        return self._spec.name
+
+    @property
+    def dim(self) -> int:
+        return self._encoder.dim
+
+    @property
+    def fingerprint(self) -> str:
+        return self._spec.fingerprint
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of one text; what is longer is cut."""
+        return self._encoder.max_tokens
+
+    async def embed(self, texts: Sequence[str], kind: Kind) -> NDArray[np.float32]:
+        """Vectors of unit length, float32 [n, dim], in the order of the texts."""
+        return (await self.embed_counted(texts, kind))[0]
+
+    async def embed_counted(self, texts: Sequence[str], kind: Kind) -> tuple[NDArray[np.float32], int]:
+        """The same, and how many tokens were read."""
+        vectors = np.empty((len(texts), self.dim), np.float32)
+        if not texts:
+            return vectors, 0
+        loop = asyncio.get_running_loop()
+        prefix = self._spec.prefixes.get(kind, "")
+        tokens = await asyncio.to_thread(lambda: [self._tokens(prefix + text) for text in texts])
+        for batch in batches([len(t) for t in tokens], _BATCH_TOKENS):
+            chosen = [tokens[i] for i in batch]
+            # One thread, first come first served: a large job lets others in between its batches.
+            vectors[batch] = await loop.run_in_executor(self._thread, self._encoder.encode, chosen)
+        return vectors, sum(map(len, tokens))
+
+    def close(self) -> None:
+        """After the current batch."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _tokens(self, text: str) -> NDArray[np.int32]:
+        tokens = self._tokenize(text)
+        if len(tokens) > self.max_tokens:
+            tokens = [*tokens[: self.max_tokens - 1], tokens[-1]]
+        return np.array(tokens, np.int32)
+
+
+def batches(lengths: Sequence[int], most_tokens: int) -> list[list[int]]:
+    """Indices grouped by similar length, longest first, at most so many tokens a group (or one text)."""
+    groups: list[list[int]] = []
+    room = 0
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if not groups or lengths[index] > room:
+            groups.append([])
+            room = most_tokens
+        groups[-1].append(index)
+        room -= lengths[index]
+    return groups

@@ -1,0 +1,130 @@
+"""A model that speaks: conversations and plain prompts in, streamed text out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+from sillar.engine.codec import Codec, Message
+from sillar.engine.engine import Engine
+from sillar.engine.request import GenerationParams
+from sillar.engine.text_stream import Choice, TextEvent, TextStream
+
+_QUICK = 4096  # characters that are tokenised right here; more would hold up the event loop
+
+
+class LanguageModel:
+    """One loaded model with its engine. `async with LanguageModel(...) as model: ...`
+
+    Errors: RequestError, ContextLengthError, TemplateError for a request that cannot be served,
+    OverloadedError when the queue is full; all before the first event.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        engine: Engine,
+        codec: Codec,
+        resources: AbstractContextManager[Any] | None = None,
+    ) -> None:
+        """`resources` is left when the model is closed."""
+        self.name = name
+        self.engine = engine
+        self.codec = codec
+        self._resources = resources or nullcontext()
+
+    async def __aenter__(self) -> LanguageModel:
+        self._resources.__enter__()
+        self.engine.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.engine.close()
+        self._resources.__exit__(None, None, None)
+
+    @property
+    def context_length(self) -> int:
+        """Tokens of a prompt and its answer together."""
+        return self.engine.capacity
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a plain text, without a begin token's help: an upper bound when texts are joined."""
+        return len(self.codec.encode(text))
+
+    def count_chat_tokens(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None
+    ) -> int:
+        """Tokens of a conversation as the model will see it."""
+        return len(self.codec.encode_chat(messages, tools))
+
+    async def open_chat(
+        self,
+        messages: Sequence[Message],
+        params: GenerationParams,
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        n: int = 1,
+    ) -> TextStream:
+        """Queues n answers to a conversation. Iterate the stream, or cancel it."""
+        size = sum(len(str(message.get("content"))) for message in messages)
+        prompt = await _off_loop(size, lambda: self.codec.encode_chat(messages, tools))
+        return self._open(prompt, params, n)
+
+    async def open_completion(
+        self, prompt: str | Sequence[int], params: GenerationParams, *, n: int = 1
+    ) -> TextStream:
+        """Queues n continuations of a text, or of tokens. Iterate the stream, or cancel it."""
+        if isinstance(prompt, str):
+            text = prompt
+            prompt = await _off_loop(len(text), lambda: self.codec.encode(text))
+        return self._open(prompt, params, n)
+
+    async def chat(
+        self,
+        messages: Sequence[Message],
+        params: GenerationParams,
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+    ) -> AsyncIterator[TextEvent]:
+        """The answer to a conversation, piece by piece; leaving the iterator cancels it."""
+        stream = await self.open_chat(messages, params, tools=tools)
+        try:
+            async for event in stream:
+                yield event
+        finally:
+            stream.cancel()
+
+    async def complete(
+        self, prompt: str | Sequence[int], params: GenerationParams
+    ) -> AsyncIterator[TextEvent]:
+        """The continuation of a prompt, piece by piece; leaving the iterator cancels it."""
+        stream = await self.open_completion(prompt, params)
+        try:
+            async for event in stream:
+                yield event
+        finally:
+            stream.cancel()
+
+    def _open(self, prompt: Sequence[int], params: GenerationParams, n: int) -> TextStream:
+        """Choice i draws with seed + i; all share the prompt's cached blocks."""
+        choices: list[Choice] = []
+        try:
+            for index in range(n):
+                sampling = replace(params.sampling, seed=params.sampling.seed + index)
+                stream = self.engine.submit(prompt, replace(params, sampling=sampling))
+                choices.append(Choice(index, stream, self.codec, params))
+        except Exception:
+            for choice in choices:
+                choice.stream.cancel()
+            raise
+        return TextStream(choices, len(prompt))
+
+
+async def _off_loop(size: int, work: Callable[[], list[int]]) -> list[int]:
+    return work() if size <= _QUICK else await asyncio.to_thread(work)

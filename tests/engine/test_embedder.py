@@ -1,0 +1,62 @@
+"""The embedder over a fake encoder: order, prefixes, truncation, batches."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from sillar.engine.embedder import Embedder, EmbedderSpec, batches
+
+
+class FakeEncoder:
+    """The vector says the first two tokens, the last and how many there were."""
+
+    dim = 4
+    max_tokens = 12
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+        self.called = threading.Event()
+
+    def encode(self, texts: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
+        self.calls.append(len(texts))
+        self.called.set()
+        return np.array([[*t[:2], t[-1], len(t)] for t in texts], np.float32)
+
+
+def make() -> tuple[Embedder, FakeEncoder]:
+    encoder = FakeEncoder()
+    spec = EmbedderSpec("fake", "f1", {"query": "q", "passage": "p"})
+    return Embedder(encoder, lambda text: [0, *map(ord, text), 2], spec), encoder
+
+
+async def test_vectors_come_in_the_order_of_the_texts_with_their_prefix() -> None:
+    embedder, _ = make()
+    out = await embedder.embed(["bbb", "", "a" * 50], "query")
+    assert out.tolist() == [[0, ord("q"), 2, 6], [0, ord("q"), 2, 3], [0, ord("q"), 2, 12]]
+    assert (await embedder.embed([], "passage")).shape == (0, 4)
+    embedder.close()
+
+
+async def test_a_query_gets_in_between_the_batches_of_a_large_job() -> None:
+    embedder, encoder = make()
+    job = asyncio.create_task(embedder.embed(["a" * 8] * 5000, "passage"))
+    await asyncio.to_thread(encoder.called.wait)
+    await embedder.embed(["question"], "query")
+    assert not job.done()
+    await job
+    assert 1 in encoder.calls[:-1]
+    embedder.close()
+
+
+@given(st.lists(st.integers(1, 50), max_size=40))
+def test_batches_hold_every_text_once_and_keep_their_size(lengths: list[int]) -> None:
+    groups = batches(lengths, 60)
+    assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
+    assert all(sum(lengths[i] for i in group) <= 60 for group in groups)
