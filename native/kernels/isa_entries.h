@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/kernels.h"
+#include "kernels/probe.h"
 
 namespace sillar::kernels {
 
@@ -17,5 +18,8 @@ const AttentionKernels* attention_avx512();
 const VectorKernels* vector_reference();
 const VectorKernels* vector_avx2();
 const VectorKernels* vector_avx512();
+
+const ProbeKernels* probe_avx2();
+const ProbeKernels* probe_avx512();
 
 }  // namespace sillar::kernels

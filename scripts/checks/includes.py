@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from scripts.checks import Findings, repository_files
 
 RANKS = {"base": 0, "kernels": 1, "model": 2, "bind": 3}
-PUBLIC_KERNEL_HEADERS = {"kernels/kernels.h", "kernels/cpu.h"}
+PUBLIC_KERNEL_HEADERS = {"kernels/kernels.h", "kernels/cpu.h", "kernels/probe.h"}
 _INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 _PYTHON = re.compile(r"^(Python\.h|nanobind/.*|pybind11/.*)$")
 
