@@ -1,0 +1,1 @@
+"""Quality sets with thresholds: retrieval, answers, whole questions over real documents."""

@@ -1,0 +1,157 @@
+"""What the documents side passes around: a parsed document's blocks, its chunks, and passages found by a
+search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sillar.errors import DocumentError
+
+BlockKind = Literal["heading", "paragraph", "list", "code", "table"]
+Box = tuple[float, float, float, float]
+"""left, bottom, right, top in PDF points."""
+
+MAX_TEXT = 20_000_000
+"""Characters of text in one document, at most."""
+SEPARATOR = "\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One heading, paragraph, list item, code or table: `text[start:end]` of its document."""
+
+    kind: BlockKind
+    start: int
+    end: int
+    level: int = 0
+    """1..6 of a heading, 0 otherwise."""
+    page: int | None = None
+    """First page, counted from 1."""
+    last_page: int | None = None
+    lines: tuple[int, int] | None = None
+    """First and last line in the source file, counted from 1."""
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The canonical text of a file and its structure. Offsets everywhere are characters of `text`."""
+
+    text: str
+    blocks: Sequence[Block]
+    title: str = ""
+    media_type: str = "text/plain"
+    pages: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain form that crosses the process boundary."""
+        rows = [[b.kind, b.start, b.end, b.level, b.page, b.last_page, b.lines, b.box] for b in self.blocks]
+        return {"text": self.text, "title": self.title, "media_type": self.media_type,
+                "pages": self.pages, "blocks": rows}  # fmt: skip
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Document:
+        """The inverse of to_json; raises DocumentError when offsets lie outside the text."""
+        text = data["text"]
+        blocks = []
+        for kind, start, end, level, page, last_page, lines, box in data["blocks"]:
+            if not 0 <= start <= end <= len(text):
+                raise DocumentError("The parser reported a block outside the text.")
+            blocks.append(Block(kind, start, end, level, page, last_page,
+                                tuple(lines) if lines else None, tuple(box) if box else None))  # fmt: skip
+        return cls(text, blocks, data["title"], data["media_type"], data["pages"])
+
+
+@dataclass(slots=True)
+class DocumentBuilder:
+    """Collects blocks in reading order and keeps their offsets."""
+
+    media_type: str = "text/plain"
+    title: str = ""
+    pages: int = 0
+    parts: list[str] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    length: int = 0
+
+    def add(
+        self,
+        kind: BlockKind,
+        text: str,
+        *,
+        level: int = 0,
+        page: int | None = None,
+        last_page: int | None = None,
+        lines: tuple[int, int] | None = None,
+        box: Box | None = None,
+    ) -> None:
+        """Appends a block; blank text is ignored. Raises DocumentError above MAX_TEXT characters."""
+        text = text.strip("\n") if kind == "code" else text.strip()
+        if not text.strip():
+            return
+        start = self.length + (len(SEPARATOR) if self.parts else 0)
+        end = start + len(text)
+        if end > MAX_TEXT:
+            raise DocumentError(f"It holds more than {MAX_TEXT:,} characters of text.")
+        self.parts.append(text)
+        self.length = end
+        self.blocks.append(Block(kind, start, end, level, page, last_page or page, lines, box))
+        if kind == "heading" and not self.title:
+            self.title = text[:200]
+
+    def build(self) -> Document:
+        """The document so far."""
+        return Document(SEPARATOR.join(self.parts), self.blocks, self.title, self.media_type, self.pages)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document that is embedded and found on its own: `text == document.text[start:end]`."""
+
+    text: str
+    start: int
+    end: int
+    headings: tuple[str, ...]
+    """The headings above it, outermost first."""
+    page: int | None
+    last_page: int | None
+    lines: tuple[int, int] | None
+    language: str
+
+    def contextual(self, title: str) -> str:
+        """The text as it is embedded: what it belongs to, then what it says."""
+        path = [part for part in (title, *self.headings) if part]
+        path = [part for i, part in enumerate(path) if part not in path[:i]]
+        return f"{' > '.join(path)[-240:]}\n{self.text}" if path else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk as a search found it, with where it came from and how well it matched."""
+
+    chunk_id: int
+    document_id: int
+    document: str
+    """Path relative to its source."""
+    title: str
+    headings: tuple[str, ...]
+    text: str
+    start: int
+    end: int
+    page: int | None
+    last_page: int | None
+    lines: tuple[int, int] | None
+    language: str
+    score: float
+    """Fused, 0..1: comparable within one search."""
+    similarity: float
+    """Cosine of question and chunk."""
+    bm25: float
+    """0 or more; higher is better."""
+
+    @property
+    def section(self) -> str:
+        """The headings path as one line."""
+        return " > ".join(self.headings)

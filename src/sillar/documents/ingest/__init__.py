@@ -1,0 +1,1 @@
+"""Files into documents: formats, limits and the child process that reads them."""

@@ -1,0 +1,122 @@
+"""PDF into blocks: lines with font size and box from pdfium, then headings and paragraphs page by page."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+
+from sillar.documents.document import Document
+from sillar.documents.ingest.pdf_layout import Line, build_document
+from sillar.errors import DocumentError
+
+MAX_PAGES = 5000
+
+
+def parse_pdf(data: bytes) -> Document:
+    """Blocks with pages and boxes. DocumentError: encrypted, damaged, no text layer, or a broken one."""
+    try:
+        pdf = pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        raise DocumentError(_reason(str(error))) from None
+    try:
+        count = len(pdf)
+        if count > MAX_PAGES:
+            raise DocumentError(f"It has {count:,} pages; {MAX_PAGES:,} are read at most.")
+        pages = [_page_lines(pdf, number) for number in range(count)]
+        outline = _outline(pdf)
+        title = str(pdf.get_metadata_value("Title") or "").strip()
+    finally:
+        pdf.close()
+    if not any(pages):
+        raise DocumentError("It has no text layer (a scan?); it would need OCR.")
+    return build_document(pages, outline, title[:200])
+
+
+def _reason(message: str) -> str:
+    if "password" in message.lower():
+        return "It is encrypted with a password."
+    return "It is damaged, or no PDF."
+
+
+def _outline(pdf: Any) -> dict[tuple[int, str], int]:
+    """(page index, folded title) -> depth of each bookmark."""
+    outline: dict[tuple[int, str], int] = {}
+    try:
+        for index, mark in enumerate(pdf.get_toc(max_depth=6)):
+            if index > 20_000:
+                break
+            destination = mark.get_dest()
+            page = destination.get_index() if destination else None
+            if page is not None:
+                outline.setdefault((page, "".join(mark.get_title().split()).casefold()), mark.level + 1)
+    except (pypdfium2.PdfiumError, AttributeError, ValueError):
+        return outline
+    return outline
+
+
+def _page_lines(pdf: Any, number: int) -> list[Line]:
+    """The lines of a page in the order of its content; a page that cannot be loaded is empty."""
+    try:
+        page = pdf[number]
+    except pypdfium2.PdfiumError:
+        return []
+    try:
+        height = page.get_height()
+        text_page = page.get_textpage()
+        try:
+            return _text_lines(text_page.raw, number, height)
+        finally:
+            text_page.close()
+    except pypdfium2.PdfiumError:
+        return []
+    finally:
+        page.close()
+
+
+def _text_lines(raw: Any, number: int, height: float) -> list[Line]:
+    get_unicode = pdfium.FPDFText_GetUnicode
+    codes = [get_unicode(raw, index) for index in range(max(0, pdfium.FPDFText_CountChars(raw)))]
+    lines: list[Line] = []
+    start = 0
+    for index, code in enumerate([*codes, 10]):
+        if code not in (10, 13):
+            continue
+        if index > start:
+            text = _to_text(codes[start:index])
+            if text.strip():
+                lines.append(_line(raw, _visible(codes, start, index), text, number, height))
+        start = index + 1
+    return lines
+
+
+def _to_text(codes: list[int]) -> str:
+    units = b"".join(
+        code.to_bytes(2, "little") if code < 0x10000 else chr(code).encode("utf-16-le") for code in codes
+    )
+    return units.decode("utf-16-le", errors="replace")
+
+
+def _visible(codes: list[int], start: int, end: int) -> list[int]:
+    return [index for index in range(start, end) if codes[index] > 32 and codes[index] != 0xA0] or [start]
+
+
+def _line(raw: Any, visible: list[int], text: str, page: int, height: float) -> Line:
+    """A line with the box and font size of its first, middle and last visible characters."""
+    left = bottom = 1e9
+    right = top = -1e9
+    sizes = []
+    box = pdfium.FS_RECTF()
+    for index in {visible[0], visible[len(visible) // 2], visible[-1]}:
+        if not pdfium.FPDFText_GetLooseCharBox(raw, index, ctypes.byref(box)):
+            continue
+        sizes.append(abs(box.top - box.bottom))
+        left, right = min(left, box.left), max(right, box.right)
+        bottom, top = min(bottom, box.bottom, box.top), max(top, box.top, box.bottom)
+    if not sizes:
+        return Line(text, page, 0.0, 0, (0.0, 0.0, 0.0, 0.0), height)
+    weight = max(0, pdfium.FPDFText_GetFontWeight(raw, visible[0]))
+    return Line(text, page, round(sorted(sizes)[len(sizes) // 2], 1), weight,
+                (round(left, 1), round(bottom, 1), round(right, 1), round(top, 1)), height)  # fmt: skip

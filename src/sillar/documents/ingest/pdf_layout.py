@@ -1,0 +1,188 @@
+"""Lines of a PDF into headings and paragraphs: running headers dropped, hyphens joined, broken text layers
+refused.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sillar.documents.document import Box, Document, DocumentBuilder
+from sillar.documents.language import detect_language, is_stop_word, words
+from sillar.errors import DocumentError
+
+_HYPHENS = "-\xad\x02\ufffe\u2010"
+_ITEM = re.compile(r"^\s*(?:[•◦▪‣∙●○·–*-]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+\S")
+_NUMBERED = re.compile(r"^(?:chapter|capítulo|section|sección|appendix|apéndice|\d+(?:\.\d+)*)\b", re.I)
+_NUMBER = re.compile(r"^(?:chapter|capítulo|appendix|apéndice)?(?:[a-z]\.)?[\d.]*")
+"""The number before a folded title without blanks."""
+_MARGIN = 0.12
+"""Share of a page's height, at its top and bottom, where running headers and footers stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line as it stands on a page."""
+
+    text: str
+    page: int
+    """Counted from 0."""
+    size: float
+    """Height of the font's box, points; 0 when unknown."""
+    weight: int
+    box: Box
+    page_height: float
+
+
+def build_document(
+    pages: Sequence[Sequence[Line]], outline: Mapping[tuple[int, str], int], title: str
+) -> Document:
+    """Blocks of all pages. Raises DocumentError when the text layer is broken."""
+    text = " ".join(line.text for page in pages for line in page)
+    if len(pages) > 1 and len(text) < 25 * len(pages):
+        raise DocumentError("It has hardly any text layer (a scan, or text as drawings?); it would need OCR.")
+    check_text_layer(text)
+    running = _running_lines(pages)
+    kept = [
+        line for page in pages for line in page if not (_in_margin(line) and _shape(line.text) in running)
+    ]
+    body = _body_size(kept)
+    levels = _heading_sizes(kept, body)
+    builder = DocumentBuilder("application/pdf", title, len(pages))
+    group: list[Line] = []
+    group_level = 0
+    for line in kept:
+        level = _level(line, outline, levels, body)
+        if group and (level != group_level or _breaks(group, line, level)):
+            _flush(builder, group, group_level)
+            group = []
+        group_level = level
+        group.append(line)
+    _flush(builder, group, group_level)
+    return builder.build()
+
+
+def check_text_layer(text: str) -> None:
+    """Raises DocumentError when the characters of a text layer do not make words (fonts without a usable
+    map).
+    """
+    letters = [c for c in text[:60_000] if not c.isspace()]
+    if len(letters) < 200:
+        return
+    strange = sum(1 for c in letters if unicodedata.category(c) in ("Co", "Cn", "Cc", "Cs") or c == "\ufffd")
+    if strange > 0.12 * len(letters):
+        raise DocumentError("Its text layer is broken (characters without a meaning); it would need OCR.")
+    tokens = words(text[:60_000])
+    latin = [token for token in tokens if token.isascii() and token.isalpha()]
+    if len(latin) > 400 and len(latin) > 0.6 * len(tokens):
+        common = sum(1 for token in latin if is_stop_word(token))
+        if common < 0.02 * len(latin) and detect_language(text[:60_000], default="") in ("", "en", "es"):
+            raise DocumentError("Its text layer is broken (letters that make no words); it would need OCR.")
+
+
+def _shape(text: str) -> str:
+    """A line with its digits levelled, so that page numbers repeat."""
+    return re.sub(r"\d+|\b[ivxlc]+\b", "#", " ".join(text.casefold().split()))
+
+
+def _in_margin(line: Line) -> bool:
+    _, bottom, _, top = line.box
+    return bottom > (1 - _MARGIN) * line.page_height or top < _MARGIN * line.page_height
+
+
+def _running_lines(pages: Sequence[Sequence[Line]]) -> frozenset[str]:
+    """Shapes of the lines that repeat in the margins of many pages."""
+    counts: Counter[str] = Counter()
+    for page in pages:
+        counts.update({_shape(line.text) for line in page if _in_margin(line)})
+    needed = max(3, 0.04 * len(pages))
+    return frozenset(shape for shape, count in counts.items() if count >= needed)
+
+
+def _body_size(lines: Sequence[Line]) -> float:
+    sizes: Counter[float] = Counter()
+    for line in lines:
+        sizes[line.size] += len(line.text)
+    return sizes.most_common(1)[0][0] if sizes else 0.0
+
+
+def _heading_sizes(lines: Sequence[Line], body: float) -> dict[float, int]:
+    """Level 1.. of each font size that is clearly larger than the body's and not much used."""
+    amount: Counter[float] = Counter()
+    for line in lines:
+        amount[line.size] += len(line.text)
+    total = sum(amount.values()) or 1
+    large = sorted((s for s in amount if s > 1.12 * body and amount[s] < 0.2 * total), reverse=True)
+    return {size: min(6, rank) for rank, size in enumerate(large, 1)}
+
+
+def _level(
+    line: Line, outline: Mapping[tuple[int, str], int], levels: Mapping[float, int], body: float
+) -> int:
+    """1..6 for a heading, else 0: by the bookmarks where there are any, else by size."""
+    if len(line.text) > 160 or not any(c.isalpha() for c in line.text):
+        return 0
+    if outline:
+        title = "".join(line.text.split()).casefold()
+        bare = _NUMBER.sub("", title)
+        level = outline.get((line.page, title)) or outline.get((line.page, bare))
+        if level:
+            return min(6, level)
+        return levels.get(line.size, 0) if line.size > 1.5 * body else 0
+    if line.size in levels:
+        return levels[line.size]
+    if line.weight >= 600 and line.size >= body and _NUMBERED.match(line.text) and len(line.text) < 100:
+        return min(6, len(levels) + 1)
+    return 0
+
+
+def _breaks(group: Sequence[Line], line: Line, level: int) -> bool:
+    """Whether `line` begins a new block after `group`."""
+    last = group[-1]
+    if level:
+        return line.page != last.page or abs(last.box[1] - line.box[3]) > 1.2 * max(line.size, 1.0)
+    if _ITEM.match(line.text):
+        return True
+    if abs(line.size - last.size) > 0.25 * max(line.size, 1.0):
+        return True
+    if line.page != last.page:
+        return not _continues(last.text, line.text)
+    gap = last.box[1] - line.box[3]
+    if gap < -2 * max(line.size, 1.0):
+        return not _continues(last.text, line.text)
+    return gap > 0.55 * max(line.size, 1.0)
+
+
+def _continues(before: str, after: str) -> bool:
+    """Whether a paragraph goes on over a page or column break."""
+    before, after = before.rstrip(), after.lstrip()
+    return bool(before) and before[-1] not in ".!?:;" and after[:1].islower()
+
+
+def _flush(builder: DocumentBuilder, group: Sequence[Line], level: int) -> None:
+    if not group:
+        return
+    text = join_lines([line.text for line in group])
+    first = group[0]
+    same_page = [line.box for line in group if line.page == first.page]
+    box = (min(b[0] for b in same_page), min(b[1] for b in same_page),
+           max(b[2] for b in same_page), max(b[3] for b in same_page))  # fmt: skip
+    kind = "heading" if level else "list" if _ITEM.match(first.text) else "paragraph"
+    builder.add(kind, text, level=level, page=first.page + 1, last_page=group[-1].page + 1, box=box)  # type: ignore[arg-type]
+
+
+def join_lines(lines: Sequence[str]) -> str:
+    """Lines of a paragraph as one: a word cut by a hyphen at a line's end is whole again."""
+    out = ""
+    for raw in lines:
+        line = " ".join(raw.split()) if raw[-1:] not in _HYPHENS else " ".join(raw[:-1].split()) + raw[-1]
+        if not out:
+            out = line
+        elif out[-1] in _HYPHENS and len(out) > 1 and out[-2].isalpha() and line[:1].islower():
+            out = out[:-1] + line
+        else:
+            out = f"{out} {line}"
+    return re.sub(r"[\xad\x02\ufffe]", "", unicodedata.normalize("NFC", out)).strip()

@@ -1,0 +1,76 @@
+"""Language of a text by its commonest words, word tokens with diacritics folded, and stems for BM25."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import snowballstemmer
+
+from sillar.documents.word_lists import COMMON_WORDS, STOP_WORDS
+
+DEFAULT_LANGUAGE = "en"
+
+_LANGUAGES_OF: dict[str, list[str]] = {}
+for _language, _words in COMMON_WORDS.items():
+    for _word in _words:
+        _LANGUAGES_OF.setdefault(_word, []).append(_language)
+
+_ALGORITHMS = {
+    "en": "english",
+    "es": "spanish",
+    "pt": "portuguese",
+    "fr": "french",
+    "de": "german",
+    "it": "italian",
+}
+_WORD = re.compile(r"[^\W_]+(?:_[^\W_]+)*")
+_SPANISH_MARKS = re.compile(r"[¿¡ñ]|ción\b|\b\w+mente\b")
+
+
+def detect_language(text: str, default: str = DEFAULT_LANGUAGE) -> str:
+    """ISO 639-1 code of the language whose commonest words make up most of `text`."""
+    counts = dict.fromkeys(COMMON_WORDS, 0.0)
+    for word in re.findall(r"[^\W\d_]+", text[:6000].lower()):
+        languages = _LANGUAGES_OF.get(word, ())
+        for language in languages:
+            counts[language] += 1.0 / len(languages)
+    if _SPANISH_MARKS.search(text[:6000]):
+        counts["es"] += 0.75
+    best = max(counts, key=lambda language: counts[language])
+    return best if counts[best] > 0 else default
+
+
+def fold(text: str) -> str:
+    """Lower case without diacritics."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in decomposed if not unicodedata.combining(c))
+
+
+def words(text: str) -> list[str]:
+    """Word tokens of the folded text; identifiers with underscores stay whole."""
+    return _WORD.findall(fold(text))
+
+
+def is_stop_word(word: str) -> bool:
+    """Whether a folded word carries no meaning for search, in English or Spanish."""
+    return word in STOP_WORDS["en"] or word in STOP_WORDS["es"]
+
+
+@lru_cache(maxsize=8)
+def _stemmer(language: str) -> object:
+    return snowballstemmer.stemmer(_ALGORITHMS[language])
+
+
+@lru_cache(maxsize=200_000)
+def stem(word: str, language: str) -> str:
+    """The Snowball stem of a folded word; the word itself in a language without a stemmer."""
+    if language not in _ALGORITHMS or not word.isalpha():
+        return word
+    return str(_stemmer(language).stemWord(word))  # type: ignore[attr-defined]
+
+
+def stems(text: str, language: str) -> list[str]:
+    """Stems of all words of a text."""
+    return [stem(word, language) for word in words(text)]

@@ -1,0 +1,1 @@
+"""Where documents, chunks, words and vectors are kept."""

@@ -1,0 +1,102 @@
+"""The tables of the embedded store, and the connection settings that make it safe against kill -9."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from sillar.errors import DocumentError
+
+SCHEMA_VERSION = 1
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE sources (
+  id INTEGER PRIMARY KEY,
+  location TEXT NOT NULL UNIQUE
+);
+CREATE TABLE documents (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  source_id INTEGER NOT NULL REFERENCES sources(id) ON DELETE CASCADE,
+  path BLOB NOT NULL,
+  title TEXT NOT NULL DEFAULT '',
+  media_type TEXT NOT NULL DEFAULT '',
+  language TEXT NOT NULL DEFAULT '',
+  size INTEGER NOT NULL,
+  mtime_ns INTEGER NOT NULL,
+  hash TEXT NOT NULL,
+  reason TEXT,
+  text BLOB,
+  collection TEXT NOT NULL DEFAULT '',
+  UNIQUE (source_id, path)
+);
+CREATE INDEX documents_by_hash ON documents(hash);
+CREATE TABLE chunks (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+  ordinal INTEGER NOT NULL,
+  start INTEGER NOT NULL,
+  stop INTEGER NOT NULL,
+  page INTEGER,
+  last_page INTEGER,
+  first_line INTEGER,
+  last_line INTEGER,
+  headings TEXT NOT NULL,
+  language TEXT NOT NULL,
+  text TEXT NOT NULL,
+  vector BLOB NOT NULL,
+  collection TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX chunks_by_document ON chunks(document_id, ordinal);
+CREATE VIRTUAL TABLE chunk_words USING fts5(exact, stemmed, headings, tokenize = "unicode61 tokenchars '_'");
+CREATE TRIGGER chunk_gone AFTER DELETE ON chunks BEGIN
+  DELETE FROM chunk_words WHERE rowid = old.id;
+END;
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection in WAL mode with explicit transactions. Raises DocumentError when the file is no store."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=30.0, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA recursive_triggers = ON")
+        connection.execute("PRAGMA cache_size = -65536")
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise DocumentError(f"{path} is no index that can be opened: {error}.") from None
+    return connection
+
+
+def prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Creates the tables in an empty store. Raises DocumentError when the store has another version's
+    tables.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in _statements():
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    if version not in (0, SCHEMA_VERSION):
+        raise DocumentError(
+            f"{path} was written by another version of Sillar: rebuild the index (--rebuild)."
+        )
+
+
+def _statements() -> list[str]:
+    statements: list[str] = []
+    pending = ""
+    for line in _TABLES.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            statements.append(pending)
+            pending = ""
+    return statements
