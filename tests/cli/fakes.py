@@ -15,6 +15,7 @@ class FakeStepper:
     vocab_size = 32
     context_length = 4096
     kv_blocks = 256
+    threads = 1
 
     def __init__(self) -> None:
         self.steps: list[SequenceStep] = []

@@ -47,5 +47,5 @@ def test_lines_say_why(root: Path) -> None:
     assert text["threads"] == "1: the quota of 1.5 CPUs, rounded down"
     assert text["cores"] == "2 usable (4 hardware threads), 1 NUMA node(s)"
     assert text["weights on avx512"].startswith("f32, f16")
-    assert text["memory"] == "6.1 GB free of 8.2 GB, 2.0 GB allowed"
-    assert "0 kB used" in text["model cache"]
+    assert text["memory"] == "5.7 GiB free of 7.6 GiB, 1.9 GiB allowed"
+    assert "0 KiB used" in text["model cache"]

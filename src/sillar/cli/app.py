@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from typing import Annotated
 import typer
 
 import sillar
-from sillar.cli import machine, models
 from sillar.cli.output import note
 from sillar.errors import ConfigError, DocumentError, ModelError, RequestError, ResourceError, SillarError
 
@@ -31,15 +31,11 @@ Exit codes: 0 done; 1 failed; 2 wrong command line or setting; 3 a model is miss
 had; 4 a document cannot be read; 5 not enough memory or disk; 6 a request that cannot be served; 130 Ctrl-C.
 """
 
-app = typer.Typer(
-    help=HELP,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    add_completion=False,
-)
-for module in (models, machine):
-    module.register(app)
+COMMANDS = {
+    **{"pull": "models", "models": "models", "remove": "models"},
+    **{"doctor": "machine", "bench": "machine"},
+}
+"""Command -> the module here that has it; only the one that is asked for is imported."""
 
 
 @dataclass
@@ -55,7 +51,6 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
@@ -66,17 +61,35 @@ def _options(
     context.obj.debug = debug
 
 
-@app.command()
 def version() -> None:
     """Print the version."""
     _print_version(True)
 
 
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The application with the command that `arguments` name, or with all where that is not clear."""
+    app = typer.Typer(
+        help=HELP,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        add_completion=False,
+    )
+    app.callback()(_options)
+    named = next((argument for argument in arguments if not argument.startswith("-")), "")
+    modules = [COMMANDS[named]] if named in COMMANDS else dict.fromkeys(COMMANDS.values())
+    for module in modules:
+        importlib.import_module(f"sillar.cli.{module}").register(app)
+    app.command()(version)
+    return app
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command line, this process's by default, and exits."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     session = Session()
     try:
-        app(arguments, prog_name="sillar", obj=session)
+        build(arguments)(arguments, prog_name="sillar", obj=session)
     except SillarError as error:
         if session.debug:
             raise

@@ -127,6 +127,12 @@ def cpu_info() -> dict[str, Any]:
     return _native.cpu_info()
 
 
+def chosen_isas(isa: str = "") -> dict[str, str]:
+    """{operation: instruction set} that a model would get under the limit `isa`."""
+    with _typed_errors():
+        return _native.chosen_isas(isa)
+
+
 def load_decoder(
     path: Path | str, options: NativeOptions | None = None, progress: Progress | None = None
 ) -> NativeDecoder:
