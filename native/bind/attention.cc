@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/threads.h"
 #include "bind/bind.h"
 #include "kernels/kernels.h"
 
@@ -15,8 +16,12 @@ namespace {
 using kernels::AttentionKernels;
 using Cube = Array<const float, nb::ndim<3>>;
 
+// "avx512-bf16" stands for AVX-512 as on a processor without bf16, so that tests reach both files.
 const AttentionKernels& table(const std::string& isa) {
-  return *kernels::choose_table(kernels::detect_cpu(), isa).attention;
+  kernels::Cpu cpu = kernels::detect_cpu();
+  if (isa != "avx512-bf16") return *kernels::choose_table(cpu, isa).attention;
+  cpu.avx512_bf16 = false;
+  return *kernels::choose_table(cpu, "avx512").attention;
 }
 
 // One layer's cache of one sequence: [tokens] through a block table that the caller may shuffle.
@@ -59,9 +64,9 @@ class KvCache {
   }
 
   // q [queries, kv_heads * heads_per_kv, head_dim]; tile: query rows a task (0: the kernel's own);
-  // split: through partial results of kv_split_tokens and merge(). Returns q's shape.
+  // split: through partial results of kv_split_tokens and merge(). Returns q's shape. Runs `repeats` times.
   nb::ndarray<nb::numpy, float> attend(const std::string& isa, Cube q, int64_t first_position, int64_t window,
-                                       float scale, int64_t tile, bool split) {
+                                       float scale, int64_t tile, bool split, int threads, int64_t repeats) {
     const AttentionKernels& kernel = table(isa);
     const int64_t queries = int64_t(q.shape(0)), heads = int64_t(q.shape(1));
     require(int64_t(q.shape(2)) == layout_.head_dim && heads % layout_.kv_heads == 0, "attend: bad shape");
@@ -69,18 +74,24 @@ class KvCache {
     require(first_position >= 0 && first_position + queries <= capacity(), "attend: past the block table");
     if (tile <= 0 || tile > kernel.query_tile) tile = kernel.query_tile;
     auto out = new_array<float>({q.shape(0), q.shape(1), q.shape(2)});
-    Buffer scratch(kernel.scratch_bytes);
+    const size_t scratch_bytes = (kernel.scratch_bytes + 63) / 64 * 64;
+    require(threads >= 1 && threads <= 256, "attend: threads must be in [1, 256]");
+    Buffer scratch(scratch_bytes * size_t(threads));
     nb::gil_scoped_release release;
-    for (int64_t head = 0; head < layout_.kv_heads; ++head)
-      for (int64_t row = 0; row < queries; row += tile) {
+    ThreadPool pool({threads, {}});
+    const int64_t tiles = (queries + tile - 1) / tile;
+    for (int64_t i = 0; i < repeats; ++i)
+      pool.run(layout_.kv_heads * tiles, [&](int64_t index, int worker) {
+        const int64_t head = index % layout_.kv_heads, row = index / layout_.kv_heads * tile;
         kernels::AttentionTask task = base_task(heads, window, scale, head);
         task.first_position = first_position + row;
         task.queries = std::min(tile, queries - row);
         const int64_t offset = row * task.q_stride + head * task.heads_per_kv * layout_.head_dim;
         task.q = q.data() + offset;
         task.out = out.data() + offset;
-        split ? run_split(kernel, task, scratch) : kernel.attention(task, scratch.data());
-      }
+        std::byte* memory = scratch.data() + size_t(worker) * scratch_bytes;
+        split ? run_split(kernel, task, memory) : kernel.attention(task, memory);
+      });
     return out;
   }
 
@@ -102,7 +113,7 @@ class KvCache {
     return task;
   }
 
-  void run_split(const AttentionKernels& kernel, kernels::AttentionTask task, Buffer& scratch) const {
+  void run_split(const AttentionKernels& kernel, kernels::AttentionTask task, std::byte* scratch) const {
     const int64_t end = task.first_position + task.queries;
     const int64_t splits = (end + kernels::kv_split_tokens - 1) / kernels::kv_split_tokens;
     const int64_t stride = task.queries * task.heads_per_kv * (layout_.head_dim + 2);
@@ -111,7 +122,7 @@ class KvCache {
       task.kv_begin = i * kernels::kv_split_tokens;
       task.kv_end = task.kv_begin + kernels::kv_split_tokens;
       task.partial = partial.data() + i * stride;
-      kernel.attention(task, scratch.data());
+      kernel.attention(task, scratch);
     }
     kernel.merge(task, partial.data(), stride, splits);
   }
@@ -122,7 +133,8 @@ class KvCache {
 };
 
 // q, k, v [tokens, heads, head_dim] -> the same shape; every token sees every token.
-nb::ndarray<nb::numpy, float> encoder_attention(const std::string& isa, Cube q, Cube k, Cube v, float scale) {
+nb::ndarray<nb::numpy, float> encoder_attention(const std::string& isa, Cube q, Cube k, Cube v, float scale,
+                                                int64_t repeats) {
   const size_t heads = q.shape(1), dim = q.shape(2);
   require(q.size() == k.size() && q.size() == v.size() && q.shape(0) == k.shape(0) && dim % 16 == 0 && dim <= 256,
           "encoder_attention: bad shape");
@@ -130,7 +142,8 @@ nb::ndarray<nb::numpy, float> encoder_attention(const std::string& isa, Cube q, 
   const AttentionKernels& kernel = table(isa);
   Buffer scratch(kernel.scratch_bytes);
   nb::gil_scoped_release release;
-  for (size_t head = 0; head < heads; ++head) {
+  for (size_t i = 0; i < heads * size_t(repeats); ++i) {
+    const size_t head = i % heads;
     kernels::EncoderAttentionTask task;
     task.q = q.data() + head * dim;
     task.k = k.data() + head * dim;
@@ -155,9 +168,10 @@ void bind_attention(nb::module_& module) {
       .def("write", &KvCache::write, nb::arg("isa"), nb::arg("first"), nb::arg("k"), nb::arg("v"))
       .def("fill", &KvCache::fill, nb::arg("byte"))
       .def("attend", &KvCache::attend, nb::arg("isa"), nb::arg("q"), nb::arg("first_position"), nb::arg("window") = 0,
-           nb::arg("scale") = 1.0f, nb::arg("tile") = 0, nb::arg("split") = false);
+           nb::arg("scale") = 1.0f, nb::arg("tile") = 0, nb::arg("split") = false,
+           nb::arg("threads") = 1, nb::arg("repeats") = 1);
   raw.def("encoder_attention", &encoder_attention, nb::arg("isa"), nb::arg("q"), nb::arg("k"), nb::arg("v"),
-          nb::arg("scale"));
+          nb::arg("scale"), nb::arg("repeats") = 1);
 }
 
 }  // namespace sillar::bind

@@ -14,6 +14,7 @@ const MatmulKernels* matmul_amx();
 const AttentionKernels* attention_reference();
 const AttentionKernels* attention_avx2();
 const AttentionKernels* attention_avx512();
+const AttentionKernels* attention_avx512_bf16();
 
 const VectorKernels* vector_reference();
 const VectorKernels* vector_avx2();

@@ -21,7 +21,7 @@ bool anywhere(const Cpu&) { return true; }
 bool has_avx2(const Cpu& cpu) { return cpu.avx2; }
 [[maybe_unused]] bool has_avx512(const Cpu& cpu) { return cpu.avx512; }
 bool has_avx512_vnni(const Cpu& cpu) { return cpu.avx512_vnni; }
-[[maybe_unused]] bool has_avx512_bf16(const Cpu& cpu) { return cpu.avx512_bf16; }
+bool has_avx512_bf16(const Cpu& cpu) { return cpu.avx512_bf16 && cpu.avx512_vnni; }
 [[maybe_unused]] bool has_amx_int8(const Cpu& cpu) { return cpu.amx_int8 && cpu.avx512_vnni; }
 
 constexpr Candidate<MatmulKernels> matmul_candidates[] = {
@@ -30,10 +30,14 @@ constexpr Candidate<MatmulKernels> matmul_candidates[] = {
 };
 
 constexpr Candidate<AttentionKernels> attention_candidates[] = {
+    {Isa::avx512, has_avx512_bf16, attention_avx512_bf16},
+    {Isa::avx512, has_avx512_vnni, attention_avx512},
+    {Isa::avx2, has_avx2, attention_avx2},
     {Isa::reference, anywhere, attention_reference},
 };
 
 constexpr Candidate<VectorKernels> vector_candidates[] = {
+
     {Isa::reference, anywhere, vector_reference},
 };
 

@@ -5,13 +5,16 @@ The oracle rounds keys and values as the cache does, so tolerances cover only th
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tests.native.kernel_support import Floats, isas, kernels, normal
 
-pytestmark = pytest.mark.parametrize("isa", isas("attention"))
+ISAS = isas("attention") + ["avx512-bf16"] * ("avx512" in isas("attention"))  # without its bf16 instructions
+pytestmark = pytest.mark.parametrize("isa", ISAS)
 
 # Relative to the largest output. f16: fp32 math on exact values. bf16: queries and softmax weights are
 # rounded to 8 bits on processors with a bf16 dot product, 2^-9 each. int8: queries to 8 bits as well.
@@ -30,7 +33,7 @@ def as_cached(x: Floats, kv_type: str) -> NDArray[np.float64]:
     return np.rint(x / scale).clip(-127, 127).astype(np.float64) * scale
 
 
-def oracle(q: Floats, k: Floats, v: Floats, first: int, window: int, kv_type: str) -> NDArray[np.float64]:
+def oracle(q: Floats, k: Floats, v: Floats, kv_type: str, *, first: int, window: int) -> NDArray[np.float64]:
     """Softmax attention in fp64; row i of q is at position first + i."""
     wide_k, wide_v = as_cached(k, kv_type), as_cached(v, kv_type)
     group = q.shape[1] // k.shape[1]
@@ -46,7 +49,7 @@ def oracle(q: Floats, k: Floats, v: Floats, first: int, window: int, kv_type: st
     return out
 
 
-def make_cache(isa: str, kv_type: str, k: Floats, v: Floats) -> kernels.KvCache:
+def make_cache(isa: str, kv_type: str, k: Floats, v: Floats) -> Any:
     blocks = np.random.default_rng(3).permutation((k.shape[0] + 15) // 16 + 1).astype(np.int32)
     cache = kernels.KvCache(kv_type, k.shape[1], k.shape[2], blocks)
     cache.fill(0x3B)  # stale memory: finite values in every type
@@ -54,7 +57,7 @@ def make_cache(isa: str, kv_type: str, k: Floats, v: Floats) -> kernels.KvCache:
     return cache
 
 
-def attend(cache: kernels.KvCache, isa: str, q: Floats, first: int, **options: int) -> Floats:
+def attend(cache: Any, isa: str, q: Floats, first: int, **options: int) -> Floats:
     out: Floats = cache.attend(isa, q, first, scale=q.shape[2] ** -0.5, **options)
     return out
 
@@ -86,7 +89,7 @@ def test_against_fp64(isa: str, kv_type: str, shape: tuple[int, ...]) -> None:
     k, v = normal(1, first + queries, kv_heads, dim), normal(2, first + queries, kv_heads, dim)
     q = normal(4, queries, heads, dim, scale=2)
     cache = make_cache(isa, kv_type, k, v)
-    expected = oracle(q, k, v, first, window, kv_type)
+    expected = oracle(q, k, v, kv_type, first=first, window=window)
     check(attend(cache, isa, q, first, window=window), expected, kv_type)
     check(attend(cache, isa, q, first, window=window, split=True), expected, kv_type)
 
