@@ -9,11 +9,15 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from sillar._native import chosen_isas, kernels
 
 from benchmarks import machine
+from sillar._native import chosen_isas, kernels
 
-SHAPES = {"smollm2-135m": (9, 3, 64), "mistral-7b": (32, 8, 128)}  # query heads, kv heads, head_dim
+Shape = tuple[int, int, int]
+SHAPES: dict[str, Shape] = {
+    "smollm2-135m": (9, 3, 64),
+    "mistral-7b": (32, 8, 128),
+}  # query heads, kv heads, head_dim
 
 
 def prefill(
