@@ -81,16 +81,37 @@ class Tokenizer:
         tokens: list[int] = []
         if self.add_bos if add_bos is None else add_bos:
             tokens += [] if self.bos_id is None else [self.bos_id]
-        first = True
-        for part in (self._special if parse_special else self._added).split(text):
-            if isinstance(part, int):
-                tokens.append(part)
-                first = True
-            else:
-                tokens += self._model.encode(part, first)
-                first = False
+        tokens += self._encode_parts((self._special if parse_special else self._added).split(text))
         if self.add_eos if add_eos is None else add_eos:
             tokens += [] if self.eos_id is None else [self.eos_id]
+        return tokens
+
+    def encode_marked(self, text: str, mark: str) -> list[int]:
+        """Like `encode` with `parse_special` and nothing added, for text in which a mark breaks spellings.
+
+        A control token is read where its spelling stands without a mark inside; then the marks are dropped
+        and the rest is plain text. Control tokens of one character are never read. Raises RequestError.
+        """
+        _check_unicode(text)
+        parts: list[str | int] = []
+        for part in self._special.split(text):
+            if isinstance(part, int) and len(self._vocabulary.tokens[part]) > 1:
+                parts.append(part)
+            elif isinstance(part, int):
+                parts += self._added.split(self._vocabulary.tokens[part])
+            else:
+                parts += self._added.split(part.replace(mark, ""))
+        return self._encode_parts(parts)
+
+    def _encode_parts(self, parts: Iterable[str | int]) -> list[int]:
+        tokens: list[int] = []
+        first = True
+        for part in parts:
+            if isinstance(part, int):
+                tokens.append(part)
+            else:
+                tokens += self._model.encode(part, first)
+            first = isinstance(part, int)
         return tokens
 
     def decode(self, tokens: Iterable[int], *, special: bool = False) -> str:
