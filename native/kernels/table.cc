@@ -37,7 +37,8 @@ constexpr Candidate<AttentionKernels> attention_candidates[] = {
 };
 
 constexpr Candidate<VectorKernels> vector_candidates[] = {
-
+    {Isa::avx512, has_avx512_vnni, vector_avx512},
+    {Isa::avx2, has_avx2, vector_avx2},
     {Isa::reference, anywhere, vector_reference},
 };
 
