@@ -6,10 +6,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from sillar.engine.native import NativeOptions, Progress
 
 Kind = Literal["query", "passage"]
 
@@ -49,6 +53,20 @@ class Embedder:
         self._tokenize = tokenize
         self._spec = spec
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sillar-embedder")
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        native: NativeOptions | None = None,
+        *,
+        name: str | None = None,
+        progress: Progress | None = None,
+    ) -> Embedder:
+        """Reads a GGUF; see sillar.engine.loading. Takes seconds: call it outside the event loop."""
+        from sillar.engine.loading import load_embedder  # noqa: PLC0415  needs the extension
+
+        return load_embedder(path, native, name=name, progress=progress)
 
     @property
     def name(self) -> str:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sillar.engine.codec import Codec, Message
-from sillar.engine.engine import Engine
+from sillar.engine.engine import Engine, EngineOptions
 from sillar.engine.request import GenerationParams
 from sillar.engine.text_stream import Choice, TextEvent, TextStream
+
+if TYPE_CHECKING:
+    from sillar.engine.native import NativeOptions, Progress
 
 _QUICK = 4096  # characters that are tokenised right here; more would hold up the event loop
 
@@ -36,6 +40,21 @@ class LanguageModel:
         self.engine = engine
         self.codec = codec
         self._resources = resources or nullcontext()
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        native: NativeOptions | None = None,
+        *,
+        name: str | None = None,
+        options: EngineOptions | None = None,
+        progress: Progress | None = None,
+    ) -> LanguageModel:
+        """Reads a GGUF; see sillar.engine.loading. Takes seconds: call it outside the event loop."""
+        from sillar.engine.loading import load_language_model  # noqa: PLC0415  needs the extension
+
+        return load_language_model(path, native, name=name, options=options, progress=progress)
 
     async def __aenter__(self) -> LanguageModel:
         self._resources.__enter__()
@@ -72,8 +91,8 @@ class LanguageModel:
         n: int = 1,
     ) -> TextStream:
         """Queues n answers to a conversation. Iterate the stream, or cancel it."""
-        size = sum(len(str(message.get("content"))) for message in messages)
-        prompt = await _off_loop(size, lambda: self.codec.encode_chat(messages, tools))
+        # A template runs in a process of its own: never wait for it in the loop.
+        prompt = await asyncio.to_thread(self.codec.encode_chat, messages, tools)
         return self._open(prompt, params, n)
 
     async def open_completion(
@@ -81,8 +100,8 @@ class LanguageModel:
     ) -> TextStream:
         """Queues n continuations of a text, or of tokens. Iterate the stream, or cancel it."""
         if isinstance(prompt, str):
-            text = prompt
-            prompt = await _off_loop(len(text), lambda: self.codec.encode(text))
+            encode = self.codec.encode
+            prompt = encode(prompt) if len(prompt) <= _QUICK else await asyncio.to_thread(encode, prompt)
         return self._open(prompt, params, n)
 
     async def chat(
@@ -124,7 +143,3 @@ class LanguageModel:
                 choice.stream.cancel()
             raise
         return TextStream(choices, len(prompt))
-
-
-async def _off_loop(size: int, work: Callable[[], list[int]]) -> list[int]:
-    return work() if size <= _QUICK else await asyncio.to_thread(work)

@@ -1,0 +1,98 @@
+"""Loads models by name or path: file, tokenizer and template put together with the native engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from sillar.chat_template import ChatTemplate, encode_chat
+from sillar.engine.codec import Message
+from sillar.engine.embedder import Embedder, EmbedderSpec
+from sillar.engine.engine import Engine, EngineOptions
+from sillar.engine.language_model import LanguageModel
+from sillar.engine.native import NativeOptions, Progress, load_decoder, load_encoder, read_metadata
+from sillar.errors import ModelUnsupportedError
+from sillar.tokenizer import IncrementalDecoder, Tokenizer
+
+
+class ModelCodec:
+    """A model file's own tokenizer and chat template; implements Codec."""
+
+    def __init__(self, tokenizer: Tokenizer, template: ChatTemplate) -> None:
+        self.tokenizer = tokenizer
+        self.template = template
+
+    @property
+    def eos_ids(self) -> frozenset[int]:
+        return self.tokenizer.eos_ids
+
+    @property
+    def vocab_size(self) -> int:
+        return self.tokenizer.vocab_size
+
+    def encode(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text)
+
+    def encode_chat(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[int]:
+        return encode_chat(self.tokenizer, self.template, messages, tools)
+
+    def decoder(self) -> IncrementalDecoder:
+        return IncrementalDecoder(self.tokenizer)
+
+    def token_bytes(self, token: int) -> bytes:
+        return self.tokenizer.text_bytes(token)
+
+
+def load_language_model(
+    path: Path,
+    native: NativeOptions | None = None,
+    *,
+    name: str | None = None,
+    options: EngineOptions | None = None,
+    progress: Progress | None = None,
+) -> LanguageModel:
+    """Reads a GGUF; enter the result to start its engine.
+
+    Raises ModelFormatError, ModelUnsupportedError, and ResourceError before the memory is taken.
+    """
+    metadata = read_metadata(path)
+    tokenizer = Tokenizer.from_metadata(metadata)
+    codec = ModelCodec(tokenizer, ChatTemplate.from_metadata(metadata))
+    decoder = load_decoder(path, native, progress)
+    engine = Engine(decoder, options, eos_ids=tokenizer.eos_ids)
+    return LanguageModel(name or _name(path, metadata), engine, codec)
+
+
+def load_embedder(
+    path: Path,
+    native: NativeOptions | None = None,
+    *,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> Embedder:
+    """Reads a GGUF of an embedding model. Raises as load_language_model does."""
+    metadata = read_metadata(path)
+    if "sillar.query_prefix" not in metadata and metadata.get("general.architecture") == "llama":
+        raise ModelUnsupportedError(f"{path.name} is a language model, not an embedding model.")
+    tokenizer = Tokenizer.from_metadata(metadata)
+    encoder = load_encoder(path, native, progress)
+    prefixes = {kind: str(metadata.get(f"sillar.{kind}_prefix", "")) for kind in ("query", "passage")}
+    spec = EmbedderSpec(name or _name(path, metadata), _fingerprint(path), prefixes)
+    return Embedder(encoder, tokenizer.encode, spec)
+
+
+def _name(path: Path, metadata: Mapping[str, Any]) -> str:
+    return str(metadata.get("general.name") or path.stem)
+
+
+def _fingerprint(path: Path) -> str:
+    """Of the whole file: other weights, other vectors."""
+    digest = blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,73 @@
+"""Puts the application together: routes, the gate before them, errors, metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sillar import __version__
+from sillar.server import chat, completions, embeddings, errors, service
+from sillar.server.gate import Gate
+from sillar.server.state import ServerState
+
+
+def create_app(
+    state: ServerState,
+    routers: Iterable[APIRouter] = (),
+    *,
+    public: Iterable[str] = (),
+) -> FastAPI:
+    """The ASGI application over a state whose models are loaded.
+
+    `routers` are added to our own. Every path needs a key, except /health and the `public` ones (read
+    only; "/assets/*" is a prefix).
+    """
+
+    app = FastAPI(title="Sillar", version=__version__, docs_url=None, redoc_url=None)
+    state.created = int(time.time())
+    state.metrics.watch(lambda: {name: model.engine for name, model in state.language_models.items()})
+    for router in (
+        service.router(state),
+        chat.router(state),
+        completions.router(state),
+        embeddings.router(state),
+        *routers,
+    ):
+        app.include_router(router)
+    errors.install(app)
+    app.add_middleware(Gate, state=state, public=tuple(public))
+    app.add_middleware(_Observed, state=state)
+    state.ready = True
+    return app
+
+
+class _Observed:
+    """Counts requests by route and status, and how long they took."""
+
+    def __init__(self, app: ASGIApp, state: ServerState) -> None:
+        self._app = app
+        self._metrics = state.metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+        begin = time.perf_counter()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            # The route's pattern, not the path: what clients make up must not become labels.
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.requests.labels(route, str(status)).inc()
+            self._metrics.duration.labels(route).observe(time.perf_counter() - begin)

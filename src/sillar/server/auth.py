@@ -1,0 +1,111 @@
+"""API keys: who a client is, what it may do and how much. Only hashes of keys are kept.
+
+The keys' file is TOML, one [[key]] each: name, sha256 (of the key), tenant, scopes (default all),
+requests_per_minute and concurrent (default unlimited).
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+
+from sillar.errors import ConfigError
+from sillar.server.errors import ApiError
+
+SCOPES = frozenset({"generate", "embed", "documents", "metrics", "admin"})
+_PREFIX = "sk-sillar-"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Whoever a request comes from. Tenants never share cached prefixes, documents or queues."""
+
+    name: str
+    tenant: str
+    scopes: frozenset[str] = SCOPES
+    requests_per_minute: int = 0
+    concurrent: int = 0
+
+
+LOCAL = Client("local", "local")
+"""Everyone, where there are no keys: the server then listens to this machine only."""
+
+
+class KeyStore:
+    """Finds the client of a key in constant time."""
+
+    def __init__(self, clients: dict[str, Client]) -> None:
+        """`clients`: hex SHA-256 of the key -> client."""
+        self._clients = clients
+
+    @classmethod
+    def read(cls, path: Path) -> KeyStore:
+        """Raises ConfigError for a file that is not there, malformed or without a key."""
+        try:
+            entries = tomllib.loads(path.read_text("utf-8")).get("key", [])
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+        clients = dict(_entry(path, entry) for entry in entries) if isinstance(entries, list) else {}
+        if not clients:
+            raise ConfigError(f"{path}: no [[key]] in it")
+        return cls(clients)
+
+    def find(self, key: str) -> Client | None:
+        digest = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+        found = None
+        for known, client in self._clients.items():  # all of them, whichever matches
+            if hmac.compare_digest(known, digest):
+                found = client
+        return found
+
+
+def new_key() -> tuple[str, str]:
+    """A fresh key and the hash that goes into the file. The key itself is shown once."""
+    key = _PREFIX + secrets.token_urlsafe(32)
+    return key, sha256(key.encode()).hexdigest()
+
+
+def client_of(request: Request) -> Client:
+    """The client that the gate has let in."""
+    client = request.scope.get("sillar.client")
+    if not isinstance(client, Client):
+        raise ApiError(401, "An API key is needed.", code="invalid_api_key")
+    return client
+
+
+def require_key(scope: str) -> Callable[[Request], Client]:
+    """A FastAPI dependency: the client, if its key has this scope."""
+    assert scope in SCOPES
+
+    def dependency(request: Request) -> Client:
+        client = client_of(request)
+        if scope not in client.scopes:
+            raise ApiError(403, f"This key does not have the scope '{scope}'.", code="missing_scope")
+        return client
+
+    return dependency
+
+
+def _entry(path: Path, entry: Any) -> tuple[str, Client]:
+    known = {field.name for field in fields(Client)} | {"sha256"}
+    if not isinstance(entry, dict) or not {"name", "sha256"} <= entry.keys() <= known:
+        raise ConfigError(f"{path}: a [[key]] has name, sha256 and maybe {', '.join(sorted(known))}")
+    digest = str(entry["sha256"]).lower()
+    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise ConfigError(f"{path}: sha256 of {entry['name']} is not 64 hexadecimal digits")
+    scopes = frozenset(map(str, entry.get("scopes", SCOPES)))
+    if not scopes <= SCOPES:
+        raise ConfigError(f"{path}: unknown scope; there are {', '.join(sorted(SCOPES))}")
+    name = str(entry["name"])
+    limits = [entry.get(key, 0) for key in ("requests_per_minute", "concurrent")]
+    if not all(type(limit) is int and limit >= 0 for limit in limits):
+        raise ConfigError(f"{path}: the limits of {name} are not whole numbers")
+    return digest, Client(name, str(entry.get("tenant", name)), scopes, *limits)

@@ -1,0 +1,79 @@
+"""`sillar serve`: checks the options, loads the models, serves until a signal, closes the models."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from sillar.engine.embedder import Embedder
+from sillar.engine.engine import EngineOptions
+from sillar.engine.language_model import LanguageModel
+from sillar.engine.native import NativeOptions
+from sillar.hub import resolve
+from sillar.server.app import create_app
+from sillar.server.auth import KeyStore
+from sillar.server.listen import Say, make_server
+from sillar.server.options import Limits, ServerOptions
+from sillar.server.state import ServerState
+
+
+def run(options: ServerOptions, say: Say | None = None) -> int:
+    """Serves until SIGTERM or SIGINT and returns the exit code. `say` takes progress, a line at a time.
+
+    Raises ConfigError for options that must not be served, and the errors of loading a model.
+    """
+    options.check()
+    say = say or (lambda line: print(line, file=sys.stderr, flush=True))
+    state = ServerState(options, keys=None if options.keys is None else KeyStore.read(options.keys))
+    return 0 if asyncio.run(_serve(state, say)) else 1
+
+
+async def _serve(state: ServerState, say: Say) -> bool:
+    """Whether it came as far as listening."""
+    async with _models(state, say):
+        server = make_server(create_app(state), state, say)
+        await server.serve()
+        return server.started
+
+
+@asynccontextmanager
+async def _models(state: ServerState, say: Say) -> AsyncIterator[None]:
+    """Loads every model before the server listens, and closes them at the end."""
+    options = state.options
+    engine = options.config.engine
+    native = NativeOptions(engine.threads, engine.isa, engine.kv_type, engine.kv_tokens, engine.context)
+    async with AsyncExitStack() as stack:
+        for name in options.chat_models:
+            say(f"Loading {name} ...")
+            model = await asyncio.to_thread(
+                LanguageModel.load,
+                resolve(name),
+                native,
+                name=name,
+                options=_engine_options(options.limits),
+            )
+            state.language_models[name] = await stack.enter_async_context(model)
+        for name in options.embedders:
+            say(f"Loading {name} ...")
+            embedder = await asyncio.to_thread(Embedder.load, resolve(name), native, name=name)
+            stack.callback(embedder.close)
+            state.embedders[name] = embedder
+        _invite(options, state, say)
+        yield
+
+
+def _engine_options(limits: Limits) -> EngineOptions:
+    return EngineOptions(max_running=limits.running, max_waiting=limits.waiting)
+
+
+def _invite(options: ServerOptions, state: ServerState, say: Say) -> None:
+    """What to do next."""
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    base = f"http://{host}:{options.port}/v1"
+    key = "" if state.keys is None else " -H 'Authorization: Bearer KEY'"
+    say(f"Serving {', '.join([*state.language_models, *state.embedders]) or 'no model'} at {base}")
+    if state.language_models:
+        body = '{"messages":[{"role":"user","content":"Hello!"}]}'
+        say(f"Try: curl {base}/chat/completions{key} -H 'Content-Type: application/json' -d '{body}'")

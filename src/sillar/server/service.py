@@ -1,0 +1,62 @@
+"""GET /health, /ready, /metrics and /v1/models: what there is and how it is doing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from sillar.server.auth import Client, require_key
+from sillar.server.errors import ApiError
+from sillar.server.state import ServerState
+
+
+def router(state: ServerState) -> APIRouter:
+    """The routes about the server itself."""
+    routes = APIRouter(tags=["service"])
+
+    @routes.get("/health")
+    async def health() -> dict[str, str]:
+        """The process answers. Needs no key."""
+        return {"status": "ok"}
+
+    @routes.get("/ready")
+    async def ready() -> dict[str, Any]:
+        """Models are loaded and the server is not shutting down."""
+        if state.draining or not state.ready:
+            raise ApiError(503, "shutting down" if state.draining else "still loading")
+        return {"status": "ready", "models": [*state.language_models, *state.embedders]}
+
+    @routes.get("/metrics", response_class=Response)
+    async def metrics(_: Annotated[Client, Depends(require_key("metrics"))]) -> Response:
+        """Prometheus' text format."""
+        return Response(state.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @routes.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        """The loaded models."""
+        return {"object": "list", "data": [_card(state, name) for name in _names(state)]}
+
+    @routes.get("/v1/models/{name:path}")
+    async def model(name: str) -> dict[str, Any]:
+        """One model."""
+        if name not in _names(state):
+            raise ApiError(404, f"There is no model '{name[:100]}' here.", code="model_not_found")
+        return _card(state, name)
+
+    return routes
+
+
+def _names(state: ServerState) -> list[str]:
+    return [*state.language_models, *state.embedders]
+
+
+def _card(state: ServerState, name: str) -> dict[str, Any]:
+    card: dict[str, Any] = {"id": name, "object": "model", "created": state.created, "owned_by": "sillar"}
+    if name in state.language_models:
+        card["context_length"] = state.language_models[name].context_length
+    else:
+        embedder = state.embedders[name]
+        card |= {"dimensions": embedder.dim, "context_length": embedder.max_tokens}
+    return card

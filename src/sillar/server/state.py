@@ -1,0 +1,49 @@
+"""What all routes share: models by name, keys, limits, metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sillar.engine.embedder import Embedder
+from sillar.engine.language_model import LanguageModel
+from sillar.errors import ModelNotFoundError
+from sillar.server.auth import KeyStore
+from sillar.server.limits import ClientLimits
+from sillar.server.metrics import Metrics
+from sillar.server.options import ServerOptions
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class ServerState:
+    """Of one server. The first model of a kind answers where a request names none."""
+
+    options: ServerOptions
+    language_models: dict[str, LanguageModel] = field(default_factory=dict)
+    embedders: dict[str, Embedder] = field(default_factory=dict)
+    keys: KeyStore | None = None
+    client_limits: ClientLimits = field(default_factory=ClientLimits)
+    metrics: Metrics = field(default_factory=Metrics)
+    ready: bool = False
+    draining: bool = False
+    created: int = 0
+    """Unix time of the start."""
+
+    def language_model(self, name: str | None) -> LanguageModel:
+        """Raises ModelNotFoundError, which names those there are."""
+        return _named(self.language_models, name, "language model")
+
+    def embedder(self, name: str | None) -> Embedder:
+        """Raises ModelNotFoundError, which names those there are."""
+        return _named(self.embedders, name, "embedding model")
+
+
+def _named(models: dict[str, T], name: str | None, kind: str) -> T:
+    if name is None and models:
+        return next(iter(models.values()))
+    if name not in models:
+        there = ", ".join(models) or "none"
+        raise ModelNotFoundError(f"There is no {kind} '{(name or '')[:100]}' here; there is: {there}.")
+    return models[name]

@@ -1,0 +1,107 @@
+"""A server over fake models, on a loopback port, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sillar.engine.embedder import Embedder, EmbedderSpec
+from sillar.engine.engine import Engine, EngineOptions
+from sillar.engine.language_model import LanguageModel
+from sillar.server.app import create_app
+from sillar.server.auth import KeyStore
+from sillar.server.listen import make_server
+from sillar.server.options import Limits, ServerOptions
+from sillar.server.state import ServerState
+from tests.engine.fake import FakeStepper
+from tests.engine.fake_text import EOS, FakeCodec
+
+
+class FakeEncoder:
+    """Unit vectors that say the length of the text."""
+
+    dim = 4
+    max_tokens = 64
+
+    def encode(self, texts: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
+        angles = np.array([len(t) / 100 for t in texts], np.float32)
+        zero = np.zeros_like(angles)
+        return np.stack((np.cos(angles), np.sin(angles), zero, zero), axis=1)
+
+
+@dataclass
+class Live:
+    """A running server."""
+
+    state: ServerState
+    port: int
+    engine: Engine
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def tasks(self) -> int:
+        """Tasks of the server's loop."""
+        return len(asyncio.all_tasks(self.loop))
+
+
+def fake_models(options: EngineOptions, pause: float) -> tuple[LanguageModel, Embedder]:
+    engine = Engine(FakeStepper(kv_blocks=512, order=3, pause=pause), options, eos_ids=frozenset({EOS}))
+    spec = EmbedderSpec("fake-embedder", "f", {"query": "q: ", "passage": "p: "})
+    embedder = Embedder(FakeEncoder(), FakeCodec().encode, spec)
+    return LanguageModel("fake", engine, FakeCodec()), embedder
+
+
+@contextmanager
+def live_server(
+    *,
+    limits: Limits | None = None,
+    engine: EngineOptions | None = None,
+    pause: float = 0.0,
+    keys: KeyStore | None = None,
+    **app_options: Any,
+) -> Iterator[Live]:
+    """Starts it, hands it over, and stops it."""
+    options = ServerOptions(port=0, limits=limits or Limits())
+    started: threading.Event = threading.Event()
+    live: list[Live] = []
+    stop: list[Any] = []
+
+    async def main() -> None:
+        model, embedder = fake_models(engine or EngineOptions(), pause)
+        async with model:
+            state = ServerState(options, {"fake": model}, {"fake-embedder": embedder}, keys)
+            server = make_server(create_app(state, **app_options), state, lambda _: None)
+            server.capture_signals = _no_signals  # type: ignore[method-assign,assignment]
+            task = asyncio.ensure_future(server.serve())
+            while not server.started and not task.done():  # noqa: ASYNC110  uvicorn has no event for it
+                await asyncio.sleep(0.005)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            live.append(Live(state, port, model.engine, asyncio.get_running_loop()))
+            stop.append(lambda: setattr(server, "should_exit", True))
+            started.set()
+            await task
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()))
+    thread.start()
+    assert started.wait(20), "the server did not start"
+    try:
+        yield live[0]
+    finally:
+        stop[0]()
+        thread.join(60)
+        assert not thread.is_alive(), "the server did not stop"
+
+
+@contextmanager
+def _no_signals() -> Iterator[None]:
+    yield
