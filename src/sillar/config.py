@@ -8,7 +8,6 @@ moves the cache folder.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -66,41 +65,18 @@ class SamplingConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentsConfig:
-    """Where the indexes of document folders lie."""
-
-    index_folder: str = setting("")
-    """A folder; "": the user's data folder."""
-
-    def index_path(self, folder: Path) -> Path:
-        """The index file of a folder of documents: the same for every way to write the folder's name."""
-        base = (
-            Path(self.index_folder)
-            if self.index_folder
-            else platformdirs.user_data_path("sillar") / "indexes"
-        )
-        resolved = folder.expanduser().resolve()
-        return (
-            base
-            / f"{resolved.name or 'root'}-{hashlib.sha256(os.fsencode(resolved)).hexdigest()[:12]}.sqlite"
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Config:
     """All tables; whoever builds a part hands it its own table only."""
 
     engine: EngineConfig = EngineConfig()
     models: ModelsConfig = ModelsConfig()
     sampling: SamplingConfig = SamplingConfig()
-    documents: DocumentsConfig = DocumentsConfig()
 
 
 TABLES: dict[str, type[Any]] = {
     "engine": EngineConfig,
     "models": ModelsConfig,
     "sampling": SamplingConfig,
-    "documents": DocumentsConfig,
 }
 
 

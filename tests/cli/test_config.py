@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sillar.config import Config, DocumentsConfig, load_config
+from sillar.config import Config, load_config
 from sillar.errors import ConfigError
 
 
@@ -59,21 +59,3 @@ def test_errors_say_where_and_what(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         load(settings, text, **variables)
-
-
-def test_index_path_is_one_for_every_way_to_name_a_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = DocumentsConfig(index_folder=str(tmp_path / "indexes"))
-    (tmp_path / "manuals").mkdir()
-    (tmp_path / "link").symlink_to("manuals")
-    monkeypatch.chdir(tmp_path)
-    path = config.index_path(Path("manuals"))
-    assert (
-        path
-        == config.index_path(tmp_path / "link")
-        == config.index_path(tmp_path / "manuals" / ".." / "manuals")
-    )
-    assert path.parent == tmp_path / "indexes"
-    assert path.name.startswith("manuals-")
-    assert path != config.index_path(tmp_path)

@@ -34,6 +34,7 @@ had; 4 a document cannot be read; 5 not enough memory or disk; 6 a request that 
 COMMANDS = {
     **{"pull": "models", "models": "models", "remove": "models"},
     **{"doctor": "machine", "bench": "machine"},
+    **{"generate": "generate", "chat": "chat"},
 }
 """Command -> the module here that has it; only the one that is asked for is imported."""
 

@@ -62,3 +62,9 @@ def generation_params(
         seed=seed if seed is not None else secrets.randbits(63),
     )
     return GenerationParams(sampling, max_tokens=max_tokens or config.max_tokens, stop=tuple(stop or ()))
+
+
+def messages(text: str, system: str = "") -> list[dict[str, str]]:
+    """A conversation that begins with `text`, after what the model is told first."""
+    first = [{"role": "system", "content": system}] if system else []
+    return [*first, {"role": "user", "content": text}]
