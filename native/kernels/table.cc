@@ -26,6 +26,7 @@ bool has_avx512_bf16(const Cpu& cpu) { return cpu.avx512_bf16 && cpu.avx512_vnni
 
 constexpr Candidate<MatmulKernels> matmul_candidates[] = {
     {Isa::avx512, has_avx512_vnni, matmul_avx512},
+    {Isa::avx2, has_avx2, matmul_avx2},
     {Isa::reference, anywhere, matmul_reference},
 };
 

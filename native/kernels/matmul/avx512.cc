@@ -54,7 +54,8 @@ Tiling tiling(const PackedMatrix& weights, int64_t tokens, int threads) {
   return {n * tile_rows, tokens};
 }
 
-const MatmulKernels table = {Isa::avx512, quantize, matmul, dequantize_row, tiling, panel_scratch_bytes_avx512};
+const MatmulKernels table = {Isa::avx512, quantize, matmul, dequantize_row, tiling, panel_scratch_bytes_avx512,
+                             probe_avx512};
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 // with halves 24) FMAs a group and tile; the converts use other pipes, the loads are half of what is possible.
 #include "kernels/matmul/avx512_parts.h"
 #include "kernels/matmul/avx512_unpack.h"
+#include "kernels/matmul/tokens.h"
 
 namespace sillar::kernels {
 namespace {
@@ -14,7 +15,6 @@ namespace {
 constexpr int64_t chunk_groups = 8;     // 256 columns
 constexpr int64_t token_block = 512;
 constexpr int panel_vectors = 4;        // 64 rows
-constexpr int token_tile = 3;
 
 struct Panel {
   uint8_t operands[chunk_groups * group_quads * panel_vectors * 64];
@@ -34,6 +34,7 @@ struct Kind {
   static constexpr int halves = halves_;
   static constexpr bool has_min = has_min_;
   static constexpr int zero_point = zero_point_;
+  static constexpr int token_tile = halves == 1 ? 3 : 2;  // two halves keep their partial sums in registers too
 };
 template <WeightType type>
 using KindOf = Kind<packed_format(type).scale_groups, packed_format(type).has_min, packed_format(type).zero_point>;
@@ -60,15 +61,6 @@ void unpack(const uint8_t* tiles, int64_t tile_bytes, int vectors, int64_t group
     }
 }
 
-// Activations of the tile's first token at the chunk's first column.
-struct Tokens {
-  const int8_t* values;
-  const float* scales;
-  const int16_t* sums;
-  const float* group_sums;
-  int64_t cols, groups;  // steps from token to token
-};
-
 // Integer dot products of half a group (or a whole one).
 template <class K, int vectors, int tokens>
 [[gnu::always_inline]] inline void dot(const uint8_t* operands, const Tokens& x, int64_t group, int half,
@@ -79,7 +71,8 @@ template <class K, int vectors, int tokens>
     if constexpr (K::zero_point != 0) {
       constexpr int low = -K::zero_point & 0xffff, high = int(unsigned(low) << 16);
       const int pair = K::halves == 1 ? (low | high) : half == 0 ? low : high;
-      start = _mm512_dpwssd_epi32(start, broadcast32(x.sums + 2 * (t.value * x.groups + group)), _mm512_set1_epi32(pair));
+      const __m512i sums = broadcast32(x.sums + 2 * (t.value * x.groups + group));
+      start = _mm512_dpwssd_epi32(start, sums, _mm512_set1_epi32(pair));
     }
     unroll<vectors>([&](auto r) { acc[t.value][r.value] = start; });
   });
@@ -118,7 +111,8 @@ template <class K, int vectors, int tokens>
     unroll<tokens>([&](auto t) {
       unroll<vectors>([&](auto r) {
         const __m512 scale = _mm512_load_ps(panel.scales + at + (vectors + r.value) * tile_rows);
-        sum[t.value][r.value] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[t.value][r.value]), scale, sum[t.value][r.value]);
+        const __m512 value = _mm512_cvtepi32_ps(dots[t.value][r.value]);
+        sum[t.value][r.value] = _mm512_fmadd_ps(value, scale, sum[t.value][r.value]);
       });
     });
   }
@@ -162,15 +156,8 @@ void tile(const Panel& panel, const Tokens& x, int64_t groups, bool first, float
 // All tokens of a block against one panel.
 template <class K, int vectors>
 void multiply(const Panel& panel, Tokens x, int64_t tokens, int64_t groups, bool first, float* out) {
-  const auto advance = [&](int64_t n) {
-    x.values += n * x.cols;
-    x.scales += n * x.groups;
-    x.sums += 2 * n * x.groups;
-    x.group_sums += n * x.groups;
-    out += n * vectors * tile_rows;
-    tokens -= n;
-  };
-  for (; tokens >= token_tile; advance(token_tile)) tile<K, vectors, token_tile>(panel, x, groups, first, out);
+  const auto advance = [&](int64_t n) { x = advanced(x, n), out += n * vectors * tile_rows, tokens -= n; };
+  for (; tokens >= K::token_tile; advance(K::token_tile)) tile<K, vectors, K::token_tile>(panel, x, groups, first, out);
   if (tokens == 2) tile<K, vectors, 2>(panel, x, groups, first, out);
   if (tokens == 1) tile<K, vectors, 1>(panel, x, groups, first, out);
 }
@@ -193,10 +180,7 @@ void multiply_rows(const MatmulTask& task, int64_t row, int64_t token, int64_t t
   for (int64_t g = 0; g < groups; g += chunk_groups) {
     const int64_t count = groups - g < chunk_groups ? groups - g : chunk_groups;
     unpack<type>(tiles, tile_bytes, vectors, g, count, scratch.panel);
-    const int64_t at = token * groups + g;
-    const Tokens x{a.values + token * a.cols + g * group_cols, a.scales + at, a.sums + 2 * at, a.group_sums + at,
-                   a.cols, groups};
-    multiply<KindOf<type>, vectors>(scratch.panel, x, tokens, count, g == 0, scratch.acc);
+    multiply<KindOf<type>, vectors>(scratch.panel, tokens_at(a, token, g), tokens, count, g == 0, scratch.acc);
   }
   store(task, row, vectors, token, tokens, scratch.acc);
 }

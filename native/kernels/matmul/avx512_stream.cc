@@ -5,20 +5,12 @@
 // Bound by memory with few tokens, by vpdpbusd and the unpacking's shifts and ands from about 3 on.
 #include "kernels/matmul/avx512_parts.h"
 #include "kernels/matmul/avx512_unpack.h"
+#include "kernels/matmul/tokens.h"
 
 namespace sillar::kernels {
 namespace {
 
 constexpr int64_t prefetch_ahead = 2048;
-
-// Where the activations of the tile's first token lie, and the steps from token to token.
-struct Tokens {
-  const int8_t* values;
-  const float* scales;
-  const int16_t* sums;
-  const float* group_sums;
-  int64_t cols, groups;
-};
 
 template <WeightType type, int half>
 [[gnu::always_inline]] inline __m512i dot(const __m512i* operands, const int8_t* values, const int16_t* sums) {
@@ -74,26 +66,24 @@ void stream(const MatmulTask& task, const Tokens& x, int64_t token) {
                       task.row_begin / tile_rows * packed_tile_bytes(type, w.cols);
   for (int64_t row = task.row_begin; row < task.row_end; row += tile_rows) {
     __m512 acc[tokens];
-    for (int t = 0; t < tokens; ++t) acc[t] = _mm512_setzero_ps();
+    unroll<tokens>([&](auto t) { acc[t.value] = _mm512_setzero_ps(); });
     for (int64_t b = 0; b < blocks; ++b, block += packed_block_bytes(f)) {
       const BlockScales scales = block_scales<type>(block);
       for (int64_t g = 0; g < block_groups(f); ++g)
         add_group<type, tokens>(block, scales, g, x, b * block_groups(f) + g, acc);
     }
     const __mmask16 rows = row_mask(task.row_end - row);
-    for (int t = 0; t < tokens; ++t)
-      store_rows(acc[t], task.bias ? task.bias + row : nullptr, task.add_to_out, rows,
-                 task.out + (token + t) * task.out_stride + row);
+    unroll<tokens>([&](auto t) {
+      store_rows(acc[t.value], task.bias ? task.bias + row : nullptr, task.add_to_out, rows,
+                 task.out + (token + t.value) * task.out_stride + row);
+    });
   }
 }
 
 template <WeightType type>
 void stream_tokens(const MatmulTask& task) {
-  const Activations& a = *task.x;
-  const int64_t groups = a.cols / group_cols;
   for (int64_t token = task.token_begin; token < task.token_end;) {
-    const Tokens x{a.values + token * a.cols, a.scales + token * groups, a.sums + 2 * token * groups,
-                   a.group_sums + token * groups, a.cols, groups};
+    const Tokens x = tokens_at(*task.x, token, 0);
     const int64_t left = task.token_end - token;
     if (left >= 8) stream<type, 8>(task, x, token), token += 8;
     else if (left >= 4) stream<type, 4>(task, x, token), token += 4;

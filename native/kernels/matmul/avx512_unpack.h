@@ -5,22 +5,10 @@
 #include <immintrin.h>
 
 #include "kernels/matmul/packed.h"
+#include "kernels/matmul/unroll.h"
 
 namespace sillar::kernels {
 namespace {
-
-// Calls f(Constant<0>), f(Constant<1>), ... f(Constant<n - 1>): unrolled, with indices known to the compiler.
-template <int n>
-struct Constant {
-  static constexpr int value = n;
-};
-template <int n, class F>
-[[gnu::always_inline]] inline void unroll(const F& f) {
-  if constexpr (n > 0) {
-    unroll<n - 1>(f);
-    f(Constant<n - 1>{});
-  }
-}
 
 [[gnu::always_inline]] inline __m512i load512(const uint8_t* p) { return _mm512_loadu_si512(p); }
 

@@ -1,0 +1,232 @@
+// The AVX2 matmul of quantised weights: decode unpacks in registers, prefill from a panel in L1.
+//
+// Panel: 64 rows x 256 columns of bytes, [16-row tile][group][quad][16 rows][4 columns], with fp32 scales and
+// mins; the fp32 accumulators of up to 512 tokens wait in scratch from chunk to chunk. avx2_tile.h has the
+// register tile and what bounds it.
+#include "kernels/isa_entries.h"
+#include "kernels/matmul/avx2_parts.h"
+#include "kernels/matmul/avx2_tile.h"
+#include "kernels/matmul/blocks.h"
+
+namespace sillar::kernels {
+namespace {
+
+constexpr int64_t chunk_groups = 8;
+constexpr int64_t token_block = 512;
+constexpr int64_t panel_tiles = 4;
+constexpr int64_t stream_tokens_max = 4;
+constexpr int64_t prefetch_ahead = 2048;
+
+struct PanelTile {
+  uint8_t operands[chunk_groups * group_quads * 64];
+  float scales[chunk_groups * 2 * tile_rows];
+  float mins[chunk_groups * 2 * tile_rows];
+};
+struct Scratch {
+  PanelTile panel[panel_tiles];
+  float acc[panel_tiles][token_block * tile_rows];
+};
+static_assert(sizeof(Scratch) <= scratch_bytes_avx2);
+
+template <int tokens>
+void store(const MatmulTask& task, int64_t row, int64_t token, const __m256 (&acc)[tokens][2]) {
+  unroll<tokens>([&](auto t) {
+    unroll<2>([&](auto v) {
+      const int64_t at = row + v.value * vector_rows;
+      if (at < task.row_end)
+        store_rows(acc[t.value][v.value], task.bias ? task.bias + at : nullptr, task.add_to_out, task.row_end - at,
+                   task.out + (token + t.value) * task.out_stride + at);
+    });
+  });
+}
+
+// Decode: the packed weights in the order they lie.
+template <class K, int tokens>
+void stream(const MatmulTask& task, int64_t token) {
+  constexpr PackedFormat f = K::format;
+  const int64_t blocks = task.weights->cols / f.block_cols;
+  const Tokens x = tokens_at(*task.x, token, 0);
+  const auto* block = reinterpret_cast<const uint8_t*>(task.weights->data) +
+                      task.row_begin / tile_rows * packed_tile_bytes(K::type, task.weights->cols);
+  for (int64_t row = task.row_begin; row < task.row_end; row += tile_rows) {
+    __m256 acc[tokens][2];
+    unroll<tokens>([&](auto t) { acc[t.value][0] = acc[t.value][1] = _mm256_setzero_ps(); });
+    for (int64_t b = 0; b < blocks; ++b, block += packed_block_bytes(f))
+      for (int64_t g = 0; g < block_groups(f); ++g) {
+        for (int64_t line = 0; line < packed_block_bytes(f) / block_groups(f); line += 64)
+          _mm_prefetch(block + g * group_bytes(f) + prefetch_ahead + line, _MM_HINT_T0);
+        add_group<K, tokens>(PackedSource<K>{block, g}, x, b * block_groups(f) + g, acc);
+      }
+    store(task, row, token, acc);
+  }
+}
+
+template <class K>
+void unpack(const uint8_t* tile, int64_t group_begin, int64_t groups, PanelTile& panel) {
+  constexpr PackedFormat f = K::format;
+  for (int64_t i = 0; i < groups; ++i) {
+    const int64_t at = group_begin + i;
+    const PackedSource<K> source{tile + at / block_groups(f) * packed_block_bytes(f), at % block_groups(f)};
+    unroll<2>([&](auto v) {
+      unroll<int(group_quads)>([&](auto q) {
+        uint8_t* to = panel.operands + (i * group_quads + q.value) * 64 + 32 * v.value;
+        _mm256_store_si256(reinterpret_cast<__m256i*>(to), source.template operand<q.value>(v.value));
+      });
+      unroll<K::halves>([&](auto h) {
+        const int64_t to = (i * K::halves + h.value) * tile_rows + v.value * vector_rows;
+        _mm256_store_ps(panel.scales + to, source.scale(h.value, v.value));
+        if constexpr (f.has_min) _mm256_store_ps(panel.mins + to, source.min(h.value, v.value));
+      });
+    });
+  }
+}
+
+template <class K, int tokens>
+void tile(const PanelTile& panel, const Tokens& x, int64_t groups, bool first, float* out) {
+  __m256 acc[tokens][2];
+  unroll<tokens>([&](auto t) {
+    unroll<2>([&](auto v) {
+      const float* at = out + t.value * tile_rows + v.value * vector_rows;
+      acc[t.value][v.value] = first ? _mm256_setzero_ps() : _mm256_load_ps(at);
+    });
+  });
+  for (int64_t g = 0; g < groups; ++g) {
+    const int64_t at = g * K::halves * tile_rows;
+    const PanelSource source{panel.operands + g * group_quads * 64, panel.scales + at, panel.mins + at};
+    add_group<K, tokens>(source, x, g, acc);
+  }
+  unroll<tokens>([&](auto t) {
+    unroll<2>([&](auto v) { _mm256_store_ps(out + t.value * tile_rows + v.value * 8, acc[t.value][v.value]); });
+  });
+}
+
+template <class K>
+void multiply(const PanelTile& panel, Tokens x, int64_t tokens, int64_t groups, bool first, float* out) {
+  const auto advance = [&](int64_t n) { x = advanced(x, n), out += n * tile_rows, tokens -= n; };
+  if constexpr (K::bits <= 4)
+    for (; tokens >= 4; advance(4)) tile<K, 4>(panel, x, groups, first, out);
+  for (; tokens >= 2; advance(2)) tile<K, 2>(panel, x, groups, first, out);
+  if (tokens == 1) tile<K, 1>(panel, x, groups, first, out);
+}
+
+// Prefill: up to 64 rows from `row` on, all columns, one block of tokens.
+template <class K>
+void multiply_rows(const MatmulTask& task, int64_t row, int64_t token, int64_t tokens, Scratch& scratch) {
+  const int64_t groups = task.x->cols / group_cols, tile_bytes = packed_tile_bytes(K::type, task.x->cols);
+  const auto* packed = reinterpret_cast<const uint8_t*>(task.weights->data) + row / tile_rows * tile_bytes;
+  int64_t tiles = (task.row_end - row + tile_rows - 1) / tile_rows;
+  if (tiles > panel_tiles) tiles = panel_tiles;
+  for (int64_t g = 0; g < groups; g += chunk_groups) {
+    const int64_t count = groups - g < chunk_groups ? groups - g : chunk_groups;
+    const Tokens x = tokens_at(*task.x, token, g);
+    for (int64_t i = 0; i < tiles; ++i) {
+      unpack<K>(packed + i * tile_bytes, g, count, scratch.panel[i]);
+      multiply<K>(scratch.panel[i], x, tokens, count, g == 0, scratch.acc[i]);
+    }
+  }
+  for (int64_t t = 0; t < tokens; ++t)
+    for (int64_t i = 0; i < tiles; ++i) {
+      const float* acc = scratch.acc[i] + t * tile_rows;
+      const __m256 values[1][2] = {{_mm256_load_ps(acc), _mm256_load_ps(acc + vector_rows)}};
+      store(task, row + i * tile_rows, token + t, values);
+    }
+}
+
+template <WeightType type>
+void multiply_type(const MatmulTask& task, Scratch& scratch) {
+  using K = Kind<type>;
+  int64_t token = task.token_begin;
+  if (task.token_end - token <= stream_tokens_max) {
+    if (task.token_end - token == 4) return stream<K, 4>(task, token);
+    for (; task.token_end - token >= 2; token += 2) stream<K, 2>(task, token);
+    if (token < task.token_end) stream<K, 1>(task, token);
+    return;
+  }
+  for (; token < task.token_end; token += token_block) {
+    const int64_t tokens = task.token_end - token < token_block ? task.token_end - token : token_block;
+    for (int64_t row = task.row_begin; row < task.row_end; row += panel_tiles * tile_rows)
+      multiply_rows<K>(task, row, token, tokens, scratch);
+  }
+}
+
+void matmul(const MatmulTask& task, std::byte* memory) {
+  auto& scratch = *reinterpret_cast<Scratch*>(memory);
+  switch (task.weights->type) {
+    case WeightType::q4_0: return multiply_type<WeightType::q4_0>(task, scratch);
+    case WeightType::q4_1: return multiply_type<WeightType::q4_1>(task, scratch);
+    case WeightType::q5_0: return multiply_type<WeightType::q5_0>(task, scratch);
+    case WeightType::q5_1: return multiply_type<WeightType::q5_1>(task, scratch);
+    case WeightType::q8_0: return multiply_type<WeightType::q8_0>(task, scratch);
+    case WeightType::q2_k: return multiply_type<WeightType::q2_k>(task, scratch);
+    case WeightType::q3_k: return multiply_type<WeightType::q3_k>(task, scratch);
+    case WeightType::q4_k: return multiply_type<WeightType::q4_k>(task, scratch);
+    case WeightType::q5_k: return multiply_type<WeightType::q5_k>(task, scratch);
+    case WeightType::q6_k: return multiply_type<WeightType::q6_k>(task, scratch);
+    default: return matmul_float_avx2(task);
+  }
+}
+
+// The sum of 8 integers.
+int32_t total(__m256i v) {
+  __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
+}
+
+float largest_of(__m256 v) {
+  __m128 most = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  most = _mm_max_ps(most, _mm_movehl_ps(most, most));
+  return _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)));
+}
+
+void quantize_group(const float* x, int8_t* values, float* scale, int16_t* sums, float* group_sum) {
+  __m256 v[4], most = _mm256_setzero_ps();
+  unroll<4>([&](auto i) {
+    v[i.value] = _mm256_loadu_ps(x + 8 * i.value);
+    most = _mm256_max_ps(most, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v[i.value]));
+  });
+  const float largest = largest_of(most);
+  const bool usable = largest > 1e-30f;
+  const __m256 inverse = _mm256_set1_ps(usable ? 127.0f / largest : 0);
+  *scale = usable ? largest / 127.0f : 0;
+  __m256i q[4];
+  unroll<4>([&](auto i) {  // max first: it gives its second operand for NaN
+    const __m256 clamped = _mm256_min_ps(_mm256_max_ps(_mm256_mul_ps(v[i.value], inverse), _mm256_set1_ps(-127)),
+                                         _mm256_set1_ps(127));
+    q[i.value] = _mm256_cvtps_epi32(clamped);
+  });
+  sums[0] = int16_t(total(_mm256_add_epi32(q[0], q[1])));
+  sums[1] = int16_t(total(_mm256_add_epi32(q[2], q[3])));
+  *group_sum = float(sums[0] + sums[1]);
+  const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // packs work inside 128-bit lanes
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(values), _mm256_permutevar8x32_epi32(bytes, order));
+}
+
+void quantize(const float* x, int64_t col_begin, int64_t col_end, int64_t token, const Activations& out) {
+  if (out.f32) __builtin_memcpy(out.f32 + token * out.cols + col_begin, x + col_begin, size_t(col_end - col_begin) * 4);
+  const int64_t groups = out.cols / group_cols;
+  for (int64_t g = col_begin / group_cols; g < col_end / group_cols; ++g) {
+    const int64_t at = token * groups + g;
+    quantize_group(x + g * group_cols, out.values + token * out.cols + g * group_cols, out.scales + at,
+                   out.sums + 2 * at, out.group_sums + at);
+  }
+}
+
+Tiling tiling(const PackedMatrix& weights, int64_t tokens, int threads) {
+  const int64_t tiles = (weights.rows + tile_rows - 1) / tile_rows;
+  if (tokens > stream_tokens_max) return {panel_tiles * tile_rows, tokens < token_block ? tokens : token_block};
+  const int64_t tile_bytes = packed_tile_bytes(weights.type, weights.cols);
+  int64_t n = (256 * 1024 + tile_bytes - 1) / tile_bytes;
+  const int64_t fair = tiles / (4 * threads);
+  if (n > fair) n = fair > 0 ? fair : 1;
+  return {n * tile_rows, tokens};
+}
+
+const MatmulKernels table = {Isa::avx2, quantize, matmul, dequantize_row, tiling, scratch_bytes_avx2, probe_avx2};
+
+}  // namespace
+
+const MatmulKernels* matmul_avx2() { return &table; }
+
+}  // namespace sillar::kernels
