@@ -1,7 +1,7 @@
 """llama.cpp as a benchmark subject: a worker that runs in an environment with llama-cpp-python and numpy.
 
 Uses the low-level API, with what is best for it: flash attention, physical batches of 512, weights
-repacked for the processor (its default), a context without shared KV for several streams.
+repacked for the processor (its default), a KV cache of its own for each of several equal streams.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class LlamaCpp(workloads.Subject):
     """One model and one context of llama.cpp behind the workloads' `step`."""
 
     max_step_tokens = 2048
+    mixed_chunk = 512  # one physical batch: its server would take more and stall the streams longer
 
     def __init__(self) -> None:
         llama_cpp.llama_log_set(_silent, ctypes.c_void_p(0))
@@ -37,8 +38,8 @@ class LlamaCpp(workloads.Subject):
         self._batch: Any = None
         self._settings: dict[str, Any] = {}
 
-    def load(self, path: str, threads: int, **settings: Any) -> dict[str, Any]:
-        """Settings: kv_type (f16), flash (True), mmap (True)."""
+    def load(self, path: str, threads: int, room: int, **settings: Any) -> dict[str, Any]:
+        """Settings: kv_type ("f16"), flash (True). The room is made by `reserve`."""
         params = llama_cpp.llama_model_default_params()
         params.n_gpu_layers = 0
         self._model = llama_cpp.llama_model_load_from_file(path.encode(), params)
@@ -50,22 +51,22 @@ class LlamaCpp(workloads.Subject):
         system = llama_cpp.llama_print_system_info().decode()
         return {"engine": "llama.cpp", "version": llama_cpp.__version__, "system": system}
 
-    def reserve(self, streams: int, tokens: int) -> None:
+    def reserve(self, sizes: Sequence[int]) -> None:
         self._free_context()
         params = llama_cpp.llama_context_default_params()
-        room = -(-tokens // 256) * 256
-        params.n_ctx = room * streams
-        params.n_seq_max = streams
+        rooms = [-(-tokens // 256) * 256 for tokens in sizes]
+        params.n_ctx = sum(rooms)
+        params.n_seq_max = len(sizes)
         params.n_batch = self.max_step_tokens
         params.n_ubatch = 512
         params.n_threads = params.n_threads_batch = self._settings["threads"]
         params.flash_attn_type = int(self._settings["flash"])
         params.type_k = params.type_v = _KV_TYPES[self._settings["kv_type"]]
         params.offload_kqv = False
-        params.kv_unified = streams == 1
+        params.kv_unified = len(sizes) == 1 or min(rooms) < max(rooms)  # else split evenly: faster
         self._context = llama_cpp.llama_init_from_model(self._model, params)
         if not self._context:
-            raise RuntimeError(f"no context of {streams} x {tokens} tokens")
+            raise RuntimeError(f"no context for streams of {sizes} tokens")
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._batch = llama_cpp.llama_batch_init(self.max_step_tokens, 0, 1)
 

@@ -20,25 +20,26 @@ class Sillar(workloads.Subject):
     """One decoder behind the workloads' `step`; streams get consecutive blocks of its KV cache."""
 
     max_step_tokens = 512
+    mixed_chunk = 256
 
     def __init__(self) -> None:
         self._decoder: NativeDecoder | None = None
         self._tables: list[np.ndarray] = []
 
-    def load(self, path: str, threads: int, **settings: Any) -> dict[str, Any]:
-        """Settings: kv_type, kv_tokens (room for all streams together), isa, max_step_tokens."""
+    def load(self, path: str, threads: int, room: int, **settings: Any) -> dict[str, Any]:
+        """Settings: kv_type, isa, max_step_tokens."""
         self.max_step_tokens = settings.pop("max_step_tokens", self.max_step_tokens)
-        self._decoder = load_decoder(path, NativeOptions(threads=threads, **settings))
+        self._decoder = load_decoder(path, NativeOptions(threads=threads, kv_tokens=room, **settings))
         self.vocab_size = self._decoder.vocab_size
         about = {"engine": "Sillar", "version": __version__, "threads": self._decoder.threads}
         return about | {"isa": settings.get("isa") or "best"}
 
-    def reserve(self, streams: int, tokens: int) -> None:
-        blocks = -(-tokens // BLOCK_TOKENS)
+    def reserve(self, sizes: Sequence[int]) -> None:
         assert self._decoder is not None
-        if streams * blocks > self._decoder.kv_blocks:
-            raise RuntimeError(f"{streams} x {tokens} tokens do not fit: load with a larger kv_tokens")
-        self._tables = [np.arange(i * blocks, (i + 1) * blocks, dtype=np.int32) for i in range(streams)]
+        ends = np.cumsum([-(-tokens // BLOCK_TOKENS) for tokens in sizes])
+        if ends[-1] > self._decoder.kv_blocks:
+            raise RuntimeError(f"streams of {sizes} tokens do not fit: load with a larger kv_tokens")
+        self._tables = np.split(np.arange(ends[-1], dtype=np.int32), ends[:-1])
 
     def step(self, parts: Sequence[workloads.Part]) -> list[int]:
         result = self._run(parts)

@@ -33,14 +33,16 @@ class Subject(ABC):
     vocab_size: int
     max_step_tokens: int
     """The longest step the engine takes at its best settings."""
+    mixed_chunk: int
+    """Tokens of a prompt that one step takes while others decode."""
 
     @abstractmethod
-    def load(self, path: str, threads: int, **settings: Any) -> dict[str, Any]:
-        """Loads a GGUF and says what engine this is."""
+    def load(self, path: str, threads: int, room: int, **settings: Any) -> dict[str, Any]:
+        """Loads a GGUF for `room` tokens of all streams together, and says what engine this is."""
 
     @abstractmethod
-    def reserve(self, streams: int, tokens: int) -> None:
-        """Room in the KV cache for `streams` streams of `tokens` tokens each, empty."""
+    def reserve(self, sizes: Sequence[int]) -> None:
+        """Room in the KV cache for a stream of each size, in tokens; all empty."""
 
     @abstractmethod
     def step(self, parts: Sequence[Part]) -> list[int]:
@@ -65,21 +67,21 @@ class Workloads:
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
 
-    def load(self, path: str, threads: int, **settings: Any) -> dict[str, Any]:
+    def load(self, path: str, threads: int, room: int = 4096, **settings: Any) -> dict[str, Any]:
         begin = time.perf_counter()
-        about = self.subject.load(path, threads, **settings)
+        about = self.subject.load(path, threads, room, **settings)
         loaded = time.perf_counter()
-        self.subject.reserve(1, 512)
+        self.subject.reserve([512])
         self.subject.step([Part(0, [1], 0)])
         return about | {"load_s": loaded - begin, "first_token_s": time.perf_counter() - begin}
 
-    def reserve(self, streams: int, tokens: int) -> None:
-        self.subject.reserve(streams, tokens)
+    def reserve(self, sizes: Sequence[int]) -> None:
+        self.subject.reserve(sizes)
 
-    def fill(self, streams: int, tokens: int) -> float:
-        """Prefills every stream with `tokens` random tokens, one stream after the other; seconds in all."""
+    def fill(self, streams: Sequence[int], tokens: int) -> float:
+        """Prefills the streams with `tokens` random tokens each, one after the other; seconds in all."""
         begin = time.perf_counter()
-        for stream in range(streams):
+        for stream in streams:
             self.subject.truncate(stream, 0)
             self._prefill(stream, self._random(tokens, stream))
         return time.perf_counter() - begin
@@ -96,6 +98,26 @@ class Workloads:
             current = self.subject.step(parts)
             seconds.append(time.perf_counter() - begin)
         return seconds
+
+    def mixed(self, streams: int, context: int, prompt: int) -> dict[str, Any]:
+        """A prompt arrives among decoding streams, which are filled; the last stream's room is the prompt's.
+
+        Every step decodes all streams and takes one chunk of the prompt. Returns the seconds of the steps
+        before it came (`quiet`) and while it was processed (`busy`); their sum is its time to first token.
+        """
+        tokens, chunk = self._random(prompt, streams), self.subject.mixed_chunk
+        current, past = self._random(streams, 99), context
+        quiet: list[float] = []
+        busy: list[float] = []
+        for begin in [-1] * 16 + list(range(0, prompt, chunk)):
+            parts = [Part(stream, [current[stream]], past) for stream in range(streams)]
+            if begin >= 0:
+                parts.append(Part(streams, tokens[begin : begin + chunk], begin))
+            start = time.perf_counter()
+            current = self.subject.step(parts)
+            (busy if begin >= 0 else quiet).append(time.perf_counter() - start)
+            past += 1
+        return {"quiet": quiet, "busy": busy}
 
     def greedy(self, prompt: Sequence[int], tokens: int) -> list[int]:
         """Greedy continuation of a prompt."""
@@ -134,5 +156,5 @@ class Workloads:
 def handlers(subject: Subject) -> dict[str, Callable[..., Any]]:
     """The workloads of a subject as a worker's handlers."""
     all_of = Workloads(subject)
-    names = ("load", "reserve", "fill", "decode", "greedy", "logits", "memory", "unload")
+    names = ("load", "reserve", "fill", "decode", "mixed", "greedy", "logits", "memory", "unload")
     return {name: getattr(all_of, name) for name in names}

@@ -1,0 +1,209 @@
+"""Sillar next to llama.cpp: the same file, threads and workloads, alternating in one run.
+
+    python -m benchmarks.compare --quick                       SmolLM2, two minutes
+    python -m benchmarks.compare tinyllama-1.1b:Q4_K_M model.gguf --workloads prefill decode
+
+A model is a path, a name of the catalogue, or SHAPE:KIND for one with random weights (made when missing).
+Figures are medians; the ratio is the median of the ratios of neighbouring runs, so that what disturbs both
+does not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine, report, roofline
+from benchmarks.make_model import ensure_model
+from benchmarks.peer_environment import llama_cpp_python
+from benchmarks.worker import Worker, WorkerError
+from sillar import hub
+
+WORKLOADS = ("load", "prefill", "decode", "batched", "mixed", "memory")
+QUICK = ("load", "prefill", "decode", "batched", "memory")
+DECODE_STEPS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Sizes and repeats of the workloads."""
+
+    workloads: tuple[str, ...] = WORKLOADS
+    prefill: tuple[int, ...] = (128, 512, 2048)
+    decode: tuple[int, ...] = (64, 2048)
+    batched: tuple[int, ...] = (1, 4, 16)
+    mixed_prompt: int = 4096
+    repeats: int = 5
+    threads: int = 2
+
+
+DEFAULT = Plan()
+
+
+@dataclass
+class Pair:
+    """The two engines with one model loaded, and what was measured: rows of name -> samples an engine."""
+
+    model: Path
+    workers: dict[str, Worker]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def both(self, name: str, **arguments: Any) -> dict[str, Any]:
+        return {engine: worker.call(name, **arguments) for engine, worker in self.workers.items()}
+
+    def alternate(self, row: dict[str, Any], repeats: int, run: Callable[[Worker], float]) -> None:
+        """Adds a row of `repeats` samples of each engine, taken in turns; the first round does not count."""
+        samples: dict[str, list[float]] = {engine: [] for engine in self.workers}
+        for _ in range(repeats + 1):
+            for engine, worker in self.workers.items():
+                samples[engine].append(run(worker))
+        self.add(row, {engine: values[1:] for engine, values in samples.items()})
+
+    def add(self, row: dict[str, Any], samples: dict[str, list[float]]) -> None:
+        engines = {engine: machine.summarize(values) for engine, values in samples.items()}
+        ratios = [ours / theirs for ours, theirs in zip(*samples.values(), strict=True)]
+        self.rows.append(row | {"engines": engines, "ratio": statistics.median(ratios)})
+        machine.log(report.line(self.rows[-1]))
+
+
+def prefill(pair: Pair, plan: Plan) -> None:
+    for tokens in plan.prefill:
+        pair.both("reserve", sizes=[tokens + 16])
+        repeats = max(2, min(plan.repeats, plan.repeats * 512 // tokens))
+        row = {"workload": "prefill", "size": tokens, "unit": "tokens/s"}
+        pair.alternate(row, repeats, lambda w, n=tokens: n / w.call("fill", streams=[0], tokens=n))
+
+
+def decode(pair: Pair, plan: Plan) -> None:
+    for context in plan.decode:
+        _decoding(pair, plan, {"workload": "decode", "size": context, "unit": "tokens/s"}, 1, context)
+
+
+def batched(pair: Pair, plan: Plan) -> None:
+    for streams in plan.batched:
+        _decoding(pair, plan, {"workload": "batched", "size": streams, "unit": "tokens/s"}, streams, 64)
+
+
+def _decoding(pair: Pair, plan: Plan, row: dict[str, Any], streams: int, context: int) -> None:
+    pair.both("reserve", sizes=[context + DECODE_STEPS + 8] * streams)
+    pair.both("fill", streams=list(range(streams)), tokens=context)
+    arguments = {"streams": streams, "context": context, "tokens": DECODE_STEPS}
+    pair.alternate(row, plan.repeats, lambda w: streams / statistics.median(w.call("decode", **arguments)))
+
+
+def mixed(pair: Pair, plan: Plan) -> None:
+    """How much longer the streams' gaps get (p95), and the prompt's time to first token against alone."""
+    prompt, streams, context = plan.mixed_prompt, 8, 256
+    pair.both("reserve", sizes=[2 * context] * streams + [prompt])
+    pair.both("fill", streams=list(range(streams)), tokens=context)
+    gaps: dict[str, list[float]] = {}
+    slowdowns: dict[str, list[float]] = {}
+    for engine, worker in pair.workers.items():
+        alone = min(worker.call("fill", streams=[streams], tokens=prompt) for _ in range(2))
+        runs = [worker.call("mixed", streams=streams, context=context, prompt=prompt) for _ in range(2)]
+        gaps[engine] = [report.p95(run["busy"]) / report.p95(run["quiet"]) for run in runs]
+        slowdowns[engine] = [sum(run["busy"]) / alone for run in runs]
+    pair.add({"workload": "mixed gap p95", "size": prompt, "unit": "x quiet"}, gaps)
+    pair.add({"workload": "mixed TTFT", "size": prompt, "unit": "x alone"}, slowdowns)
+
+
+def memory(pair: Pair, _: Plan) -> None:
+    resident = {engine: [use["resident"] / 2**20] for engine, use in pair.both("memory").items()}
+    pair.add({"workload": "resident memory", "size": "", "unit": "MiB"}, resident)
+
+
+def load(pair: Pair, plan: Plan, start: Callable[[], dict[str, Worker]]) -> None:
+    """Seconds to the first token in fresh processes: with the file's pages dropped, and again."""
+    for state in ("cold", "warm"):
+        samples = {}
+        for engine, worker in start().items():
+            if state == "cold":
+                report.drop_from_page_cache(pair.model)
+            with worker:
+                about = worker.call("load", path=str(pair.model), threads=plan.threads)
+            samples[engine] = [about["first_token_s"]]
+        pair.add({"workload": f"first token, {state} start", "size": "", "unit": "s"}, samples)
+
+
+def start_workers() -> dict[str, Worker]:
+    return {
+        "sillar": Worker(sys.executable, "benchmarks.peer_sillar"),
+        "llama.cpp": Worker(llama_cpp_python(), "benchmarks.peer_llama_cpp"),
+    }
+
+
+def compare(model: Path, plan: Plan) -> dict[str, Any]:
+    """All of the plan's workloads for one model: {model, engines, rows}."""
+    machine.log(f"== {model.name}")
+    pair = Pair(model, {})
+    if "load" in plan.workloads:
+        load(pair, plan, start_workers)
+    pair.workers = start_workers()
+    mixed_room = plan.mixed_prompt + 4096 if "mixed" in plan.workloads else 0
+    room = max(mixed_room, *plan.decode, *plan.prefill, 2048) + 512
+    about = pair.both("load", path=str(model), threads=plan.threads, room=room)
+    for run in (prefill, decode, batched, mixed, memory):
+        if run.__name__ in plan.workloads:
+            try:
+                run(pair, plan)
+            except WorkerError as error:
+                machine.log(f"{run.__name__} left out: {error}")
+    for worker in pair.workers.values():
+        worker.close()
+    return {"model": model.name, "engines": about, "rows": pair.rows}
+
+
+def find_model(name: str) -> Path:
+    if ":" in name:
+        return ensure_model(*name.split(":", 1))
+    return Path(name) if name.endswith(".gguf") else hub.resolve(name)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("models", nargs="*", help="paths, catalogue names or SHAPE:KIND")
+    parser.add_argument("--quick", action="store_true", help="the small default model, the main workloads")
+    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, help="default: all; --quick: not mixed")
+    parser.add_argument("--prefill", nargs="+", type=int, default=DEFAULT.prefill)
+    parser.add_argument("--decode", nargs="+", type=int, default=DEFAULT.decode)
+    parser.add_argument("--repeats", type=int, default=DEFAULT.repeats)
+    parser.add_argument("--threads", type=int, default=DEFAULT.threads)
+    parser.add_argument("--plot", type=Path, help="write a PNG here (needs matplotlib)")
+    parser.add_argument("--json", type=Path, help="write the result here too")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    arguments = parse()
+    models = arguments.models or [hub.DEFAULT_CHAT_MODEL]
+    plan = Plan(
+        workloads=tuple(arguments.workloads or (QUICK if arguments.quick else WORKLOADS)),
+        prefill=tuple(arguments.prefill),
+        decode=tuple(arguments.decode),
+        repeats=3 if arguments.quick else arguments.repeats,
+        threads=arguments.threads,
+        batched=(1, 16) if arguments.quick else DEFAULT.batched,
+    )
+    limits = roofline.limits(5, 0.05)
+    results = [compare(find_model(name), plan) for name in models]
+    for result in results:
+        report.add_shares(result, find_model(models[results.index(result)]), limits, plan.threads)
+    print(roofline.table(limits), report.table(results), sep="\n\n")
+    outcome = {"limits": limits, "threads": plan.threads, "models": results}
+    if arguments.json:
+        arguments.json.write_text(json.dumps(machine.rounded(outcome)))
+    if arguments.plot:
+        from benchmarks.plot import draw  # noqa: PLC0415 - matplotlib is an extra
+
+        draw(results, arguments.plot)
+    machine.emit("compare", outcome)
+
+
+if __name__ == "__main__":
+    main()
