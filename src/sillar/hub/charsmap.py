@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 _HAS_LEAF = 1 << 8
 _LEAF = 1 << 31
-_SEARCH = 16 * 256
+_SEARCH = 2 * 256
 
 
 def with_compositions(single: Mapping[str, str]) -> dict[str, str]:

@@ -26,6 +26,7 @@ from .catalogue import HubSource
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ATTEMPTS = 5
+_sleep = time.sleep
 _TIMEOUT = httpx.Timeout(10.0, read=30.0)
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE, _SERVER_ERROR = 206, 416, 500
 
@@ -57,7 +58,7 @@ def describe(source: HubSource) -> HubFile:
     endpoint = os.environ.get("HF_ENDPOINT") or None
     try:
         url = hf_hub_url(source.repo, source.file, revision=source.revision, endpoint=endpoint)
-        metadata = get_hf_file_metadata(url, timeout=10.0, endpoint=endpoint)
+        metadata = get_hf_file_metadata(url, timeout=10.0)
     except GatedRepoError as error:
         raise DownloadError(
             f"{source.repo} asks for a login and its licence's acceptance: set HF_TOKEN."
@@ -106,7 +107,7 @@ def fetch(file: HubFile, partial: Path, progress: Progress = silent) -> None:
             raise DownloadError(
                 f"The download of {file.url} broke off: {_short(reason)}. Try again: it resumes."
             )
-        time.sleep(min(0.1 * 2**failures, 2.0))
+        _sleep(min(0.1 * 2**failures, 2.0))
 
 
 class _ServerBusyError(Exception):
@@ -133,7 +134,7 @@ def _fetch_once(file: HubFile, partial: Path, have: int, progress: Progress) -> 
         resumed = response.status_code == _PARTIAL_CONTENT and _starts_at(response, have)
         done = have if resumed else 0
         with partial.open("ab" if resumed else "wb") as out:
-            for chunk in response.iter_bytes(1 << 18):
+            for chunk in response.iter_raw():
                 done += len(chunk)
                 if file.size is not None and done > file.size:
                     raise DownloadError(f"{file.url} sends more than the {file.size} bytes it announced.")
