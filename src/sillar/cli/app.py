@@ -35,6 +35,8 @@ COMMANDS = {
     **{"pull": "models", "models": "models", "remove": "models"},
     **{"doctor": "machine", "bench": "machine"},
     **{"generate": "generate", "chat": "chat"},
+    **{"index": "documents"},
+    **{"serve": "serve", "key": "serve"},
 }
 """Command -> the module here that has it; only the one that is asked for is imported."""
 

@@ -1,0 +1,79 @@
+"""serve, key: the HTTP server, and keys for its clients."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sillar.cli import options
+from sillar.cli.output import note, results
+from sillar.config import load_config
+from sillar.errors import ConfigError
+from sillar.server.auth import SCOPES, new_key
+from sillar.server.options import ServerOptions
+from sillar.server.run import run as run_server
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this file's commands."""
+    app.command()(serve)
+    app.command()(key)
+
+
+def serve(
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Documents to answer from.")] = None,
+    host: Annotated[
+        str, typer.Option(help="Where to listen; beyond this machine only with --keys.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
+    model: Annotated[list[str] | None, typer.Option("--model", "-m", help="May be repeated.")] = None,
+    embedder: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    keys: Annotated[Path | None, typer.Option(help="TOML file of API keys; see `sillar key`.")] = None,
+    allowed_host: Annotated[list[str] | None, typer.Option(help="A further name of this server.")] = None,
+    threads: options.Threads = None,
+    isa: options.Isa = None,
+    context: options.Context = None,
+    kv_type: options.KvType = None,
+) -> None:
+    """Serve models over HTTP, with the API that OpenAI's clients speak.
+
+    Examples: sillar serve; sillar serve ~/manuals --host 0.0.0.0 --keys keys.toml
+    """
+    config = load_config()
+    engine = options.engine_config(config.engine, threads, isa, context, kv_type)
+    server = ServerOptions(
+        host=host,
+        port=port,
+        chat_models=tuple(model or [config.models.chat]),
+        embedders=tuple(embedder or [config.models.embedder]),
+        documents=folder,
+        keys=keys,
+        allowed_hosts=tuple(allowed_host or ()),
+        config=replace(config, engine=engine),
+    )
+    raise typer.Exit(run_server(server, note))
+
+
+def key(
+    name: Annotated[str, typer.Argument(help="Whose key it is.")],
+    tenant: Annotated[str, typer.Option(help="Tenants share nothing; else the name.")] = "",
+    scope: Annotated[list[str] | None, typer.Option(help="May be repeated; else all.")] = None,
+) -> None:
+    """Make an API key: the entry for the keys' file goes to stdout, the key itself to stderr, once.
+
+    Example: sillar key alice --scope generate >> keys.toml
+    """
+    scopes = sorted(scope or SCOPES)
+    if unknown := set(scopes) - SCOPES:
+        raise ConfigError(
+            f"unknown scope {', '.join(sorted(unknown))}; there are: {', '.join(sorted(SCOPES))}"
+        )
+    secret, digest = new_key()
+    entry = {"name": name, "sha256": digest, "tenant": tenant or name, "scopes": scopes}
+    lines = [f"{field} = {json.dumps(value, ensure_ascii=False)}" for field, value in entry.items()]
+    results.print("\n".join(["[[key]]", *lines, ""]))
+    note(f"The key, shown only now: {secret}")

@@ -1,0 +1,67 @@
+"""index over a stand-in for the embedder: what was read, what was not, and only what changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sillar.cli import documents
+from tests.cli.test_app import run
+
+
+class FakeEmbedder:
+    """Letters counted: texts with the same letters are alike."""
+
+    dim = 26
+    fingerprint = "letters"
+
+    async def embed(self, texts: Sequence[str], kind: str) -> NDArray[np.float32]:
+        letters = "abcdefghijklmnopqrstuvwxyz"
+        rows = np.array([[text.lower().count(letter) + 1e-3 for letter in letters] for text in texts])
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    @asynccontextmanager
+    async def loaded(name: str, config: object) -> AsyncIterator[FakeEmbedder]:
+        yield FakeEmbedder()
+
+    monkeypatch.setattr(documents, "embedder", loaded)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    manuals = tmp_path / "manuals"
+    manuals.mkdir()
+    (manuals / "pump.md").write_text("# The pump\n\nChange the filter of the pump every four weeks.\n")
+    return manuals
+
+
+def test_index_twice_reads_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("index", str(folder)) == 0
+    assert "1 read, 0 unchanged" in capsys.readouterr().err
+    assert run("index", str(folder), "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["read"], report["unchanged"]) == (0, 1)
+    assert Path(report["index"]).is_file()
+
+
+def test_a_file_that_cannot_be_read_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 nothing")
+    assert run("index", str(folder)) == 0
+    said = capsys.readouterr().err
+    assert "not read: broken.pdf" in said
+    assert "1 failed" in said
+
+
+def test_an_index_file_of_ones_own(folder: Path, tmp_path: Path) -> None:
+    assert run("index", str(folder), "--index", str(tmp_path / "own.db")) == 0
+    assert (tmp_path / "own.db").is_file()
+
+
+def test_what_is_no_folder_is_an_error(folder: Path) -> None:
+    assert run("index", str(folder / "pump.md")) == 4

@@ -1,0 +1,47 @@
+"""serve and key: options reach the server, a key that is made is a key that is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sillar.cli import serve
+from sillar.server.auth import KeyStore
+from sillar.server.options import ServerOptions
+from tests.cli.test_app import run
+
+
+def test_serve_hands_its_options_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[ServerOptions] = []
+
+    def server(options: ServerOptions, say: object) -> int:
+        seen.append(options)
+        return 0
+
+    monkeypatch.setattr(serve, "run_server", server)
+    assert run("serve", str(tmp_path), "--port", "0", "-m", "a", "-m", "b", "--threads", "1") == 0
+    options = seen[0]
+    assert (options.documents, options.port, options.chat_models) == (tmp_path, 0, ("a", "b"))
+    assert options.embedders == ("multilingual-e5-small",)
+    assert options.config.engine.threads == 1
+
+
+def test_serve_beyond_this_machine_needs_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("serve", "--host", "0.0.0.0") == 2
+    assert "refusing to listen" in capsys.readouterr().err
+
+
+def test_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("key", 'Ana "A"', "--scope", "generate") == 0
+    made = capsys.readouterr()
+    (tmp_path / "keys.toml").write_text(made.out)
+    secret = made.err.split()[-1]
+    client = KeyStore.read(tmp_path / "keys.toml").find(secret)
+    assert client is not None
+    assert (client.name, client.tenant, client.scopes) == ('Ana "A"', 'Ana "A"', {"generate"})
+    assert secret not in made.out
+
+
+def test_key_with_an_unknown_scope() -> None:
+    assert run("key", "ana", "--scope", "everything") == 2
