@@ -14,7 +14,7 @@ INSTALL := PATH="$(abspath $(BIN)):$$PATH" $(PIP) --no-build-isolation --editabl
 NATIVE := CMakeLists.txt $(shell find native -name '*.h' -o -name '*.cc' -o -name '*.inc' -o -name CMakeLists.txt)
 PACKAGES := $(wildcard src/sillar evaluations benchmarks) scripts tests
 
-.PHONY: help install dev demo test lint format types layers checks pytest sanitize bench evaluate docs clean
+.PHONY: help install dev models demo test lint format types layers checks pytest sanitize bench evaluate docs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -40,8 +40,10 @@ install: $(STAMPS)/sillar ## build and install into .venv
 
 dev: $(STAMPS)/dev ## the same, with the test and lint tools
 
-demo: $(STAMPS)/sillar ## index a folder of real documents and answer a question with citations
+models: $(STAMPS)/sillar ## pull the two default models
 	@$(BIN)/sillar pull smollm2-135m-instruct multilingual-e5-small
+
+demo: models ## index a folder of real documents and answer a question with citations
 	@test -e $(DEMO)/.complete || { $(BIN)/python -m evaluations.corpora demo --out $(DEMO) && touch $(DEMO)/.complete; }
 	@$(BIN)/sillar index $(DEMO)
 	$(BIN)/sillar ask $(DEMO) "$(QUESTION)"
@@ -65,7 +67,7 @@ layers: $(STAMPS)/dev
 checks: $(STAMPS)/dev
 	@$(BIN)/python -m scripts.checks
 
-pytest: $(STAMPS)/dev
+pytest: $(STAMPS)/dev models
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 docs: ## write the generated parts of docs/

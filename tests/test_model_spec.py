@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -96,12 +95,9 @@ def test_block_sizes_are_the_format_s() -> None:
         weight_bytes(1, "Q9_9")
 
 
-def test_a_real_file() -> None:
+def test_a_real_file(chat_model: Path) -> None:
     gguf = pytest.importorskip("gguf")
-    path = Path(os.environ.get("SILLAR_TEST_MODELS", "")) / "SmolLM2-135M-Instruct.Q4_1.gguf"
-    if not path.is_file():
-        pytest.skip("SILLAR_TEST_MODELS does not hold SmolLM2")
-    reader = gguf.GGUFReader(path)
+    reader = gguf.GGUFReader(chat_model)
     tensors = [TensorInfo(t.name, tuple(map(int, t.shape)), t.tensor_type.name) for t in reader.tensors]
     metadata = {key: field.contents() for key, field in reader.fields.items()}
     spec = ModelSpec.from_metadata(metadata, tensors)

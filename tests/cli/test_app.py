@@ -21,13 +21,6 @@ from sillar.errors import (
 )
 
 
-@pytest.fixture(autouse=True)
-def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SILLAR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("COLUMNS", "200")
-
-
 def run(*arguments: str) -> int:
     """The exit code of a command line run in this process."""
     with pytest.raises(SystemExit) as ended:

@@ -34,7 +34,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         yield FakeEmbedder()
 
     monkeypatch.setattr(documents, "embedder", loaded)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     manuals = tmp_path / "manuals"
     manuals.mkdir()
     (manuals / "pump.md").write_text("# The pump\n\nChange the filter of the pump every four weeks.\n")

@@ -1,0 +1,33 @@
+"""The default models for tests that need real weights, from the cache that `make test` fills."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sillar import hub
+from sillar.errors import ModelNotFoundError
+
+
+@pytest.fixture(scope="session")
+def chat_model() -> Path:
+    """SmolLM2-135M-Instruct as a GGUF file."""
+    return _find(hub.DEFAULT_CHAT_MODEL, "SmolLM2-135M-Instruct.Q4_1.gguf")
+
+
+@pytest.fixture(scope="session")
+def embedding_model() -> Path:
+    """multilingual-e5-small as a GGUF file."""
+    return _find(hub.DEFAULT_EMBEDDER, "e5-small-q4.bin")
+
+
+def _find(name: str, file: str) -> Path:
+    folder = os.environ.get("SILLAR_TEST_MODELS")
+    if folder and (Path(folder) / file).is_file():
+        return hub.pull(str(Path(folder) / file))
+    try:
+        return hub.resolve(name)
+    except ModelNotFoundError as error:
+        pytest.skip(f"needs real weights. {error}")
