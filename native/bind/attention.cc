@@ -50,9 +50,10 @@ class KvCache {
     require(int64_t(k.shape(1) * k.shape(2)) == row && k.size() == v.size(), "write: bad shape");
     require(first >= 0 && first + tokens <= capacity(), "write: past the block table");
     const size_t block_bytes = kernels::kv_block_bytes(layout_);
+    const AttentionKernels& kernel = table(isa);
     for (int64_t i = 0; i < tokens; ++i) {
       const size_t offset = size_t(block_of(first + i)) * block_bytes;
-      table(isa).kv_write(layout_, k.data() + i * row, v.data() + i * row, k_.data() + offset, v_.data() + offset,
+      kernel.kv_write(layout_, k.data() + i * row, v.data() + i * row, k_.data() + offset, v_.data() + offset,
                           (first + i) % kernels::kv_block_tokens);
     }
   }
