@@ -13,6 +13,7 @@ struct KindBf16Pairs {
   using Row = uint16_t;
   using Vector = __m512bh;
   static constexpr int pack = 2;
+  static constexpr bool fetches_ahead = false;
   SILLAR_INLINE Vector load_key(const uint16_t* p) { return (__m512bh)_mm512_loadu_si512(p); }
   SILLAR_INLINE Vector load_value(const uint16_t* p) { return load_key(p); }
   SILLAR_INLINE Vector broadcast(const uint16_t* row) {
@@ -35,10 +36,11 @@ struct KindBf16Pairs {
 
 void attention(const AttentionTask& task, std::byte* scratch_bytes) {
   Scratch& scratch = *reinterpret_cast<Scratch*>(scratch_bytes);
-  const bool few = task.queries * task.heads_per_kv <= 2 * Simd::tile_rows;
   switch (task.layout.type) {
     case KvType::f16: return attention_fp32<KindF16>(task, scratch);
-    case KvType::bf16: return attention_from(task, PagedSource<KindBf16Pairs>{&task, few}, scratch);
+    case KvType::bf16:
+      return few_rows(task) ? attention_from(task, PagedSource<Ahead<KindBf16Pairs>>{&task}, scratch)
+                            : attention_from(task, PagedSource<KindBf16Pairs>{&task}, scratch);
     case KvType::int8: return attention_fp32<KindInt8>(task, scratch);
   }
 }

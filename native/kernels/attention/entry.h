@@ -51,15 +51,15 @@ inline void attention_from(const AttentionTask& task, const Source& source, Scra
   }
 }
 
+inline bool few_rows(const AttentionTask& task) { return task.queries * task.heads_per_kv <= 2 * Simd::tile_rows; }
+
 // Few rows read the cache as it lies; for more, unpacking a tile once pays.
 template <class Kind>
-inline void attention_fp32(const AttentionTask& task, Scratch& scratch) {
-  const bool few = task.queries * task.heads_per_kv <= 2 * Simd::tile_rows;
-  const PagedSource<Kind> paged{&task, few};
-  if (few)
-    attention_from(task, paged, scratch);
+void attention_fp32(const AttentionTask& task, Scratch& scratch) {
+  if (few_rows(task))
+    attention_from(task, PagedSource<Ahead<Kind>>{&task}, scratch);
   else
-    attention_from(task, UnpackedSource<Kind>{paged, &scratch}, scratch);
+    attention_from(task, UnpackedSource<Kind>{{&task}, &scratch}, scratch);
 }
 
 inline void merge(const AttentionTask& task, const float* partial, int64_t partial_stride, int64_t splits) {

@@ -17,6 +17,7 @@ struct WideVector {
 template <int n>
 struct WideRows {
   static constexpr int pack = n;
+  static constexpr bool fetches_ahead = false;
   using Row = float;
   using Vector = WideVector<n>;
   SILLAR_INLINE Vector broadcast(const float* row) {
@@ -65,13 +66,18 @@ struct KindInt8 : WideRows<4> {
   SILLAR_INLINE Vector load_value(const uint8_t* p) { return unpack(Simd::load_bits(p)); }
 };
 
+// The same kind for few rows: the walk over the cache is bound by memory.
+template <class Kind>
+struct Ahead : Kind {
+  static constexpr bool fetches_ahead = true;
+};
+
 // Tiles straight from the paged cache.
 template <class K>
 struct PagedSource {
   using Kind = K;
   using Stored = typename Kind::Stored;
   const AttentionTask* task;
-  bool prefetch;  // few rows: the walk is bound by memory
 
   Tile<Kind> tile(int64_t begin, int64_t end) const {
     const KvLayout& layout = task->layout;
@@ -82,21 +88,18 @@ struct PagedSource {
     t.key_step = kv_block_tokens * Kind::pack;
     t.value_step = layout.head_dim * Kind::pack;
     for (int64_t i = 0; i < blocks_per_tile && begin + i * kv_block_tokens < end; ++i) {
-      const int64_t at = int64_t{task->blocks[begin / kv_block_tokens + i]} * block_bytes + offset;
+      const int32_t* block = task->blocks + begin / kv_block_tokens + i;
+      const int64_t at = *block * block_bytes + offset;
       t.key[i] = reinterpret_cast<const Stored*>(task->k + at);
       t.value[i] = reinterpret_cast<const Stored*>(task->v + at);
       if (layout.type == KvType::int8) {
         t.key_scale[i] = reinterpret_cast<const float*>(task->k + at + elements);
         t.value_scale[i] = reinterpret_cast<const float*>(task->v + at + elements);
       }
-      const int64_t ahead = begin + (i + blocks_per_tile) * kv_block_tokens;
-      if (prefetch && ahead < end) {
-        const int64_t next = int64_t{task->blocks[ahead / kv_block_tokens]} * block_bytes + offset;
-        for (int64_t line = 0; line < kv_tile_bytes(layout); line += 64) {
-          __builtin_prefetch(task->k + next + line, 0, 2);
-          __builtin_prefetch(task->v + next + line, 0, 2);
-        }
-      }
+      const bool last = begin + (i + blocks_per_tile) * kv_block_tokens >= end;
+      const int64_t next = last ? at : block[blocks_per_tile] * block_bytes + offset;
+      t.next_key[i] = reinterpret_cast<const Stored*>(task->k + next);
+      t.next_value[i] = reinterpret_cast<const Stored*>(task->v + next);
     }
     return t;
   }

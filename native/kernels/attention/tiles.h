@@ -35,6 +35,8 @@ struct Tile {
   int64_t begin = 0;
   const typename Kind::Stored* key[blocks_per_tile] = {};
   const typename Kind::Stored* value[blocks_per_tile] = {};
+  const typename Kind::Stored* next_key[blocks_per_tile] = {};  // kinds that fetch ahead: the tile after
+  const typename Kind::Stored* next_value[blocks_per_tile] = {};
   int64_t key_step = 0, value_step = 0;  // elements from `pack` dimensions (tokens) to the next
   const float* key_scale[blocks_per_tile] = {};  // int8 only
   const float* value_scale[blocks_per_tile] = {};
@@ -60,13 +62,25 @@ struct Job {
   const typename Kind::Row* queries() const { return reinterpret_cast<const typename Kind::Row*>(scratch->queries); }
 };
 
+// C vectors of a tile's block, and the same place in the next tile: each load of a decode fetches the line
+// that the next tile will need, so that memory never waits for arithmetic.
+template <class Kind, int C>
+struct Columns {
+  const typename Kind::Stored* at[C];
+  const typename Kind::Stored* next[C];
+  int64_t step;  // elements
+};
+
 template <class Kind, bool values, int R, int C>
-SILLAR_INLINE void multiply(const typename Kind::Stored* const (&columns)[C], int64_t column_step,
-                            const typename Kind::Row* rows, int64_t row_stride, int64_t steps, Simd::F (&acc)[R][C]) {
+SILLAR_INLINE void multiply(const Columns<Kind, C>& columns, const typename Kind::Row* rows, int64_t row_stride,
+                            int64_t steps, Simd::F (&acc)[R][C]) {
   for (int64_t step = 0; step < steps; ++step) {
     typename Kind::Vector column[C];
-    for (int c = 0; c < C; ++c)
-      column[c] = values ? Kind::load_value(columns[c] + step * column_step) : Kind::load_key(columns[c] + step * column_step);
+    for (int c = 0; c < C; ++c) {
+      const typename Kind::Stored* p = columns.at[c] + step * columns.step;
+      column[c] = values ? Kind::load_value(p) : Kind::load_key(p);
+      if (Kind::fetches_ahead) __builtin_prefetch(columns.next[c] + step * columns.step, 0, 2);
+    }
     for (int r = 0; r < R; ++r) {
       const auto row = Kind::broadcast(rows + r * row_stride + step * Kind::pack);
       for (int c = 0; c < C; ++c) acc[r][c] = Kind::dot(acc[r][c], column[c], row);
@@ -77,15 +91,17 @@ SILLAR_INLINE void multiply(const typename Kind::Stored* const (&columns)[C], in
 template <class Kind, int R, int C>
 SILLAR_INLINE void score_columns(const Job<Kind>& job, const Tile<Kind>& tile, int64_t row, int64_t vector,
                                  float (&scores)[R][kv_tile_tokens]) {
-  const typename Kind::Stored* columns[C];
+  Columns<Kind, C> columns;
+  columns.step = tile.key_step;
   for (int c = 0; c < C; ++c) {
-    const int64_t token = (vector + c) * Simd::lanes;
-    columns[c] = tile.key[token / kv_block_tokens] + token % kv_block_tokens * Kind::pack;
+    const int64_t token = (vector + c) * Simd::lanes, block = token / kv_block_tokens;
+    columns.at[c] = tile.key[block] + token % kv_block_tokens * Kind::pack;
+    columns.next[c] = tile.next_key[block] + token % kv_block_tokens * Kind::pack;
   }
   Simd::F acc[R][C];
   for (int r = 0; r < R; ++r)
     for (int c = 0; c < C; ++c) acc[r][c] = Simd::zero();
-  multiply<Kind, false, R, C>(columns, tile.key_step, job.queries() + row * job.head_dim, job.head_dim,
+  multiply<Kind, false, R, C>(columns, job.queries() + row * job.head_dim, job.head_dim,
                               job.head_dim / Kind::pack, acc);
   for (int r = 0; r < R; ++r)
     for (int c = 0; c < C; ++c) Simd::store(&scores[r][(vector + c) * Simd::lanes], acc[r][c]);
@@ -138,10 +154,14 @@ SILLAR_INLINE void value_columns(const Job<Kind>& job, const Tile<Kind>& tile, i
     for (int c = 0; c < C; ++c)
       acc[r][c] = Simd::mul(Simd::load(out + r * job.head_dim + c * Simd::lanes), Simd::set(factor[r]));
   for (int64_t first = 0; first < tokens; first += kv_block_tokens) {
-    const typename Kind::Stored* columns[C];
-    for (int c = 0; c < C; ++c) columns[c] = tile.value[first / kv_block_tokens] + (vector + c) * Simd::lanes * Kind::pack;
+    Columns<Kind, C> columns;
+    columns.step = tile.value_step;
+    for (int c = 0; c < C; ++c) {
+      columns.at[c] = tile.value[first / kv_block_tokens] + (vector + c) * Simd::lanes * Kind::pack;
+      columns.next[c] = tile.next_value[first / kv_block_tokens] + (vector + c) * Simd::lanes * Kind::pack;
+    }
     const int64_t seen = tokens - first < kv_block_tokens ? tokens - first : kv_block_tokens;
-    multiply<Kind, true, R, C>(columns, tile.value_step, weights + first, kv_tile_tokens,
+    multiply<Kind, true, R, C>(columns, weights + first, kv_tile_tokens,
                                (seen + Kind::pack - 1) / Kind::pack, acc);
   }
   for (int r = 0; r < R; ++r)
