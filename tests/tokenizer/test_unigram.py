@@ -1,5 +1,6 @@
 """Unigram: the likeliest split, SentencePiece's normalisation and its white space."""
 
+import struct
 from contextlib import suppress
 from typing import Any
 
@@ -45,6 +46,22 @@ def test_pieces(unigram: dict[str, Any], text: str, pieces: list[str]) -> None:
     assert tokens[0] == 0
     assert tokens[-1] == 2
     assert [unigram["tokenizer.ggml.tokens"][token] for token in tokens[1:-1]] == pieces
+
+
+def test_shared_subtrees_are_read_and_cycles_refused() -> None:
+    """Two keys, "ac" and "bc", whose last byte is one place of the trie; then the same with a way back."""
+    units = [0] * 512
+    units[0] = 256 << 10
+    for byte in (b"a", b"b"):
+        place = 256 ^ byte[0]
+        units[place] = byte[0] | ((place ^ 0) << 10)
+    units[ord("c")] = ord("c") | 0x100 | ((ord("c") ^ 128) << 10)
+    units[128] = 0x80000000
+    blob = struct.pack("<I512I", 2048, *units) + b"x\0"
+    assert Normaliser(blob)("ac bc a b c") == "x x a b c"
+    units[ord("c")] = ord("c") | (ord("c") << 10)
+    with pytest.raises(ModelFormatError):
+        Normaliser(struct.pack("<I512I", 2048, *units) + b"x\0")
 
 
 def test_the_longest_key_is_replaced() -> None:

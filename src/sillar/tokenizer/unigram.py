@@ -22,6 +22,7 @@ from .vocabulary import TokenType, Vocabulary
 _LEAF_FLAG, _LABEL = 0x100, 0x800000FF
 _MAX_CHARSMAP = 1 << 24
 _MAX_KEY_BYTES = 64
+_MAX_VISITS = 1 << 20
 
 
 class UnigramModel:
@@ -117,7 +118,7 @@ def _read_charsmap(charsmap: Any) -> list[tuple[str, str]]:
 
 
 def _walk(units: Sequence[int]) -> list[tuple[bytes, int]]:
-    """(key, place of its replacement) of every path. Places are visited once: a cycle cannot run forever."""
+    """(key, place of its replacement) of every path. Subtrees may be shared; a cycle is refused."""
     siblings: dict[int, list[int]] = {}
     for position, unit in enumerate(units):
         label = unit & _LABEL
@@ -125,9 +126,13 @@ def _walk(units: Sequence[int]) -> list[tuple[bytes, int]]:
             siblings.setdefault(position ^ label, []).append(position)
     found: list[tuple[bytes, int]] = []
     stack = [(b"", _children(units[0], 0))] if units else []
+    visits = 0
     while stack:
         key, base = stack.pop()
-        for position in siblings.pop(base, ()):
+        visits += 1
+        if visits > _MAX_VISITS:
+            raise ModelFormatError("The normalisation map has too many keys.")
+        for position in siblings.get(base, ()):
             unit = units[position]
             below = _children(unit, position)
             word = key + bytes([unit & 0xFF])
