@@ -7,6 +7,7 @@ STAMPS := $(VENV)/stamps
 DEMO ?= demo-data
 QUESTION ?= How do I find out which package a file belongs to?
 PYTEST_ARGS ?=
+BENCH ?= --quick
 
 # pip without build isolation, so that a second build is incremental and needs no network.
 PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
@@ -69,6 +70,19 @@ checks: $(STAMPS)/dev
 
 pytest: $(STAMPS)/dev models
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+sanitize: $(STAMPS)/dev ## hostile model files under the address and undefined-behaviour sanitizers
+	@$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	  -DCMAKE_BUILD_TYPE=RelWithDebInfo -DSILLAR_SANITIZE=ON -DSILLAR_BIND=OFF >build/sanitize.log
+	@$(BIN)/cmake --build build/sanitize
+	@SILLAR_FUZZ_DRIVER=$(abspath build/sanitize/native/fuzz/fuzz_model) $(BIN)/python -m pytest tests/sanitize
+
+$(STAMPS)/bench: $(STAMPS)/sillar
+	@$(PIP) 'matplotlib>=3.8'
+	@touch $@
+
+bench: models $(STAMPS)/bench ## Sillar next to llama.cpp in one run, which is built first (minutes, once)
+	@$(BIN)/python -m benchmarks.compare $(BENCH)
 
 docs: ## write the generated parts of docs/
 	@$(PYTHON) -m scripts.structure

@@ -21,7 +21,7 @@ from sillar.errors import ConfigError
 
 SHORT_NAMES = {"SILLAR_ISA": "engine.isa", "SILLAR_THREADS": "engine.threads"}
 _OTHER_VARIABLES = {"SILLAR_CONFIG", "SILLAR_CACHE", *SHORT_NAMES}
-_TEST_PREFIX = "SILLAR_TEST_"
+_TOOLS = ("SILLAR_TEST_", "SILLAR_FUZZ_", "SILLAR_LLAMA_CPP_")
 
 
 def setting(
@@ -122,9 +122,7 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str
         elif name in known:
             table, key = known[name]
             yield name, table, key, value
-        elif (
-            name.startswith("SILLAR_") and name not in _OTHER_VARIABLES and not name.startswith(_TEST_PREFIX)
-        ):
+        elif name.startswith("SILLAR_") and name not in _OTHER_VARIABLES and not name.startswith(_TOOLS):
             raise ConfigError(f"unknown variable {name}{_nearest(name, [*known, *_OTHER_VARIABLES])}")
 
 
