@@ -1,7 +1,7 @@
-"""Unigram (XLM-R, T5): SentencePiece's normalisation, then the likeliest split into pieces.
+"""Unigram (XLM-R, T5): SentencePiece's normalisation, then the likeliest split into pieces (Viterbi).
 
-Source: SentencePiece, unigram_model and normalizer. The split is the tokenizers library's, the normalisation
-is done here: the library's drops characters where a replacement's key is the beginning of another one.
+Source: SentencePiece, unigram_model and normalizer. Done here rather than with the tokenizers library: its trie
+for 250,000 pieces takes seconds, and its normalisation drops characters where one key begins another.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
-from tokenizers import Tokenizer as LibraryTokenizer
-from tokenizers import pre_tokenizers
-from tokenizers.models import Unigram
-
-from ..errors import ModelFormatError, RequestError
+from ..errors import ModelFormatError
 from .sentencepiece import SPACE
 from .vocabulary import TokenType, Vocabulary
 
@@ -23,6 +20,10 @@ _LEAF_FLAG, _LABEL = 0x100, 0x800000FF
 _MAX_CHARSMAP = 1 << 24
 _MAX_KEY_BYTES = 64
 _MAX_VISITS = 1 << 20
+_SEGMENT = re.compile(f"{SPACE}?[^{SPACE}]+|{SPACE}")
+_CACHED_SEGMENTS, _CACHED_LENGTH = 1 << 15, 64
+_MAX_PIECE = 256
+_UNKNOWN_PENALTY = 10.0
 
 
 class UnigramModel:
@@ -32,20 +33,18 @@ class UnigramModel:
         unknown = vocabulary.special_id("unknown")
         if unknown is None or not vocabulary.scores:
             raise ModelFormatError("A unigram vocabulary needs scores and an unknown token.")
-        normal = (TokenType.NORMAL, TokenType.USER_DEFINED)
-        pieces = [
-            (text if kind in normal else f"\0{index}", score)
-            for index, (text, kind, score) in enumerate(
-                zip(vocabulary.tokens, vocabulary.types, vocabulary.scores, strict=True)
-            )
-        ]
-        try:
-            self._tokenizer = LibraryTokenizer(Unigram(pieces, unknown, False))
-        except Exception as error:
-            raise ModelFormatError(f"The unigram vocabulary is malformed: {error}") from error
-        crossing = any(SPACE in text.lstrip(SPACE) for text, _ in pieces)
-        if not crossing:
-            self._tokenizer.pre_tokenizer = pre_tokenizers.Split(SPACE, "merged_with_next")
+        self._unknown = unknown
+        self._ids = vocabulary.ids_of(TokenType.NORMAL, TokenType.USER_DEFINED)
+        if not self._ids:
+            raise ModelFormatError("The unigram vocabulary has no pieces.")
+        self._scores = vocabulary.scores
+        self._unknown_score = min(self._scores[token] for token in self._ids.values()) - _UNKNOWN_PENALTY
+        # The time of a split is the text's length times this, so a huge piece of a broken file is left out.
+        self._longest = max(len(piece) for piece in self._ids if len(piece) <= _MAX_PIECE)
+        self._by_word = not any(
+            SPACE in piece.lstrip(SPACE) or piece.startswith(SPACE * 2) for piece in self._ids
+        )
+        self._cached = lru_cache(_CACHED_SEGMENTS)(self._split)
         self.add_space_prefix = vocabulary.flag("add_space_prefix", True)
         self._squeeze = vocabulary.flag("remove_extra_whitespaces", True)
         self._normalise = Normaliser(vocabulary.metadata.get("tokenizer.ggml.precompiled_charsmap"))
@@ -57,14 +56,44 @@ class UnigramModel:
             text = re.sub(" {2,}", " ", text).strip(" ")
         if not text:
             return []
-        prefix = SPACE if first and self.add_space_prefix else ""
-        try:
-            ids: list[int] = self._tokenizer.encode(
-                prefix + text.replace(" ", SPACE), add_special_tokens=False
-            ).ids
-        except Exception as error:
-            raise RequestError(f"The text cannot be cut into tokens: {error}") from error
-        return ids
+        text = (SPACE if first and self.add_space_prefix else "") + text.replace(" ", SPACE)
+        tokens: list[int] = []
+        for segment in _SEGMENT.findall(text) if self._by_word else [text]:
+            found = self._cached(segment) if len(segment) <= _CACHED_LENGTH else self._split(segment)
+            # One unknown token stands for a whole run of unknown characters.
+            repeated = tokens and tokens[-1] == self._unknown == found[0]
+            tokens += found[1:] if repeated else found
+        return tokens
+
+    def _split(self, text: str) -> tuple[int, ...]:
+        """The split with the best sum of scores; among equals the one whose last pieces are longest."""
+        size = len(text)
+        best = [0.0] + [float("-inf")] * size
+        last: list[tuple[int, int]] = [(0, 0)] * (size + 1)
+        ids, scores = self._ids, self._scores
+        for begin in range(size):
+            known = False
+            for end in range(begin + 1, min(begin + self._longest, size) + 1):
+                token = ids.get(text[begin:end])
+                if token is None:
+                    continue
+                known = known or end == begin + 1
+                score = best[begin] + scores[token]
+                if score > best[end]:
+                    best[end], last[end] = score, (begin, token)
+            if not known and best[begin] + self._unknown_score > best[begin + 1]:
+                best[begin + 1] = best[begin] + self._unknown_score
+                last[begin + 1] = (begin, self._unknown)
+        return self._walk_back(last)
+
+    def _walk_back(self, last: list[tuple[int, int]]) -> tuple[int, ...]:
+        tokens: list[int] = []
+        at = len(last) - 1
+        while at > 0:
+            at, token = last[at]
+            if not (tokens and token == tokens[-1] == self._unknown):
+                tokens.append(token)
+        return tuple(reversed(tokens))
 
 
 class Normaliser:
