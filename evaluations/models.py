@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from sillar.engine.loading import load_embedder as _load_embedder
+from sillar.engine.loading import load_language_model
+
+from sillar import hub
 from sillar.documents.interfaces import TextEmbedder
+from sillar.engine.language_model import LanguageModel
 
 
 def load_embedder(name: str = "") -> TextEmbedder:
     """The embedder with this name or path; the default one when empty."""
-    from sillar import hub  # noqa: PLC0415 - slow to import, and not needed by --help
-    from sillar.engine.embedder import Embedder  # noqa: PLC0415
+    return _load_embedder(_path(name or hub.DEFAULT_EMBEDDER))
 
-    return Embedder.load(hub.resolve(name or hub.DEFAULT_EMBEDDER))
+
+def load_model(name: str = "") -> LanguageModel:
+    """The language model with this name or path; enter it to start it."""
+    return load_language_model(_path(name or hub.DEFAULT_CHAT_MODEL))
+
+
+def _path(name: str) -> Path:
+    return Path(name) if Path(name).is_file() else hub.resolve(name)

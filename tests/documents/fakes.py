@@ -1,9 +1,10 @@
-"""Stand-ins for the engine: an embedder of hashed words, numpy kernels."""
+"""Stand-ins for the engine: an embedder of hashed words, numpy kernels, a scripted model."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from sillar.documents.index import Index
 from sillar.documents.language import stem, words
 from sillar.documents.store.vectors import VectorKernels
+from sillar.engine.request import Usage
 
 DIM = 64
 
@@ -46,3 +48,28 @@ class WordEmbedder:
 
 def open_index(path: Path, embedder: WordEmbedder | None = None, *, rebuild: bool = False) -> Index:
     return Index.open(path, embedder or WordEmbedder(), kernels=numpy_kernels(), rebuild=rebuild)
+
+
+@dataclass
+class _Event:
+    text: str
+    usage: Usage | None = None
+
+
+class ScriptedModel:
+    """A language model that says one text, whatever it is asked."""
+
+    context_length = 2048
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.asked: list[str] = []
+
+    def count_tokens(self, text: str) -> int:
+        return len(text.split())
+
+    async def chat(self, messages: Sequence[dict[str, str]], params: object) -> AsyncIterator[_Event]:
+        self.asked.append(messages[-1]["content"])
+        for word in self.text.split(" "):
+            yield _Event(word + " ")
+        yield _Event("", Usage(prompt_tokens=7, completion_tokens=5))

@@ -1,6 +1,19 @@
 """Documents in, cited answers out: parse, chunk, index, search and answer."""
 
+from sillar.documents.answer import Answer, AnswerEvent, AnswerOptions, Citation, answer, stream_answer
 from sillar.documents.document import Passage
 from sillar.documents.index import Index, IndexProgress, IndexReport, default_index_path
 
-__all__ = ["Index", "IndexProgress", "IndexReport", "Passage", "default_index_path"]
+__all__ = [
+    "Answer",
+    "AnswerEvent",
+    "AnswerOptions",
+    "Citation",
+    "Index",
+    "IndexProgress",
+    "IndexReport",
+    "Passage",
+    "answer",
+    "default_index_path",
+    "stream_answer",
+]

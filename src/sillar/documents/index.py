@@ -164,7 +164,12 @@ class Index:
             await self._write(self.store.touch, source, changes.touched)
 
     async def add_documents(
-        self, location: str, documents: Sequence[tuple[str, Document]], *, size: ChunkSize | None = None
+        self,
+        location: str,
+        documents: Sequence[tuple[str, Document]],
+        *,
+        size: ChunkSize | None = None,
+        collection: str = "",
     ) -> int:
         """Stores documents that did not come from files (`location` names their source); answers how many
         chunks.
@@ -174,8 +179,8 @@ class Index:
         pending: list[EmbeddedDocument] = []
         for name, document in documents:
             content = hashlib.sha256(document.text.encode("utf-8", "replace")).hexdigest()
-            pending.append(EmbeddedDocument(FileFacts(name, len(document.text), 0, content), document,
-                                            chunk_document(document, size), None))  # fmt: skip
+            facts = FileFacts(name, len(document.text), 0, content, collection)
+            pending.append(EmbeddedDocument(facts, document, chunk_document(document, size), None))
             if sum(len(item.chunks) for item in pending) >= _BATCH_CHUNKS:
                 chunks += await self.store_batch(source, pending)
                 pending = []

@@ -49,6 +49,7 @@ CREATE TABLE chunks (
 );
 CREATE INDEX chunks_by_document ON chunks(document_id, ordinal);
 CREATE VIRTUAL TABLE chunk_words USING fts5(exact, stemmed, headings, tokenize = "unicode61 tokenchars '_'");
+CREATE VIRTUAL TABLE chunk_terms USING fts5vocab(chunk_words, row);
 CREATE TRIGGER chunk_gone AFTER DELETE ON chunks BEGIN
   DELETE FROM chunk_words WHERE rowid = old.id;
 END;

@@ -210,10 +210,10 @@ class SqliteStore:
         """In how many chunks each word or stem occurs, and how many chunks there are."""
         with self._transaction(self._reader):
             total = int(self._reader.execute("SELECT count(*) FROM chunks").fetchone()[0])
-            counts = {}
-            for term in set(terms):
-                query = "SELECT count(*) FROM chunk_words WHERE chunk_words MATCH ?"
-                counts[term] = int(self._reader.execute(query, (_quoted(term),)).fetchone()[0])
+            unique = list(set(terms))
+            marks = ",".join("?" * len(unique))
+            rows = self._reader.execute(f"SELECT term, doc FROM chunk_terms WHERE term IN ({marks})", unique)
+            counts = {str(row[0]): int(row[1]) for row in rows}
         return counts, total
 
     def passages(self, chunk_ids: Sequence[int], access: Access) -> Mapping[int, Passage]:
