@@ -1,7 +1,7 @@
 """Unigram (XLM-R, T5): SentencePiece's normalisation, then the likeliest split into pieces (Viterbi).
 
-Source: SentencePiece, unigram_model and normalizer. Done here rather than with the tokenizers library: its trie
-for 250,000 pieces takes seconds, and its normalisation drops characters where one key begins another.
+Source: SentencePiece, unigram_model and normalizer. Why not the tokenizers library: its trie for 250,000
+pieces takes seconds, and its normalisation drops characters where one key begins another.
 """
 
 from __future__ import annotations
