@@ -46,4 +46,6 @@ class Bert:
     def _norm(self, x: Floats, name: str) -> Floats:
         centred = x - x.mean(axis=-1, keepdims=True)
         scaled = centred / np.sqrt(np.mean(centred * centred, axis=-1, keepdims=True) + self.eps)
-        return np.asarray(scaled * self.w.get(f"{name}.weight") + self.w.get(f"{name}.bias"), dtype=np.float32)
+        return np.asarray(
+            scaled * self.w.get(f"{name}.weight") + self.w.get(f"{name}.bias"), dtype=np.float32
+        )

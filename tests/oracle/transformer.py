@@ -1,4 +1,6 @@
-"""The decoder family in numpy, fp32: Llama, Mistral, Qwen2, Qwen3. Slow and short; shares nothing with the engine."""
+"""The decoder family in numpy, fp32: Llama, Mistral, Qwen2, Qwen3. Slow and short; shares nothing with the
+engine.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ class Transformer:
             h = gate / (1 + np.exp(-gate)) * self.w.product(h, p + "ffn_up")
             x = x + self.w.product(h, p + "ffn_down")
         x = self._norm(x, "output_norm")
-        return self.w.product(x, "output", "output.weight" if self.w.has("output.weight") else "token_embd.weight")
+        return self.w.product(
+            x, "output", "output.weight" if self.w.has("output.weight") else "token_embd.weight"
+        )
 
     def _norm(self, x: Floats, name: str) -> Floats:
         mean = np.mean(x * x, axis=-1, keepdims=True, dtype=np.float32)
