@@ -110,7 +110,7 @@ class PyDecoder {
         context_(context > 0 ? context : file_->h.context),
         weights_(load_decoder_weights(*file_, runtime_.pool, progress)),
         cache_({kv_type_named(kv_type), weights_.h.kv_heads, weights_.h.head_dim}, weights_.h.layers, kv_blocks),
-        decoder_(weights_, cache_, runtime_.compute, context_),
+        decoder_(weights_, cache_, runtime_.compute, reach()),
         sampler_(*runtime_.table.vector, weights_.h.vocab, runtime_.pool.size()) {}
 
   int64_t vocab() const { return weights_.h.vocab; }
@@ -121,7 +121,7 @@ class PyDecoder {
   nb::tuple step(nb::sequence batch, bool want_logits) {
     Request request;
     for (nb::handle sequence : batch) read_sequence(sequence, vocab(), request);
-    check_batch(request.inputs, {vocab(), context_, cache_.blocks()});
+    check_batch(request.inputs, {vocab(), reach(), cache_.blocks()});
     for (size_t i = 0; i < request.inputs.size(); ++i) {
       const SequenceInput& s = request.inputs[i];
       const auto count = static_cast<int64_t>(s.tokens.size());
@@ -151,6 +151,9 @@ class PyDecoder {
   }
 
  private:
+  // The longest sequence that the context and the cache allow.
+  int64_t reach() const { return std::min(context_, cache_.blocks() * kernels::kv_block_tokens); }
+
   void draw(const Request& request, size_t row, const float* logits, int worker, std::vector<Draw>& draws) {
     const auto [sequence, token] = request.rows[row];
     const SequenceInput& input = request.inputs[sequence];
