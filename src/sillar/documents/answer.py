@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -40,6 +40,8 @@ class AnswerOptions:
     max_tokens: int = 64
     abstain: bool = True
     """False answers with the best sentence even when it hardly supports anything."""
+    tenant: str = ""
+    """Whose request it is: tenants share no cached prefixes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Citation:
     """Where a sentence of the answer stands: `quote` is `[start:end]` of the document's text."""
 
     number: int
+    document_id: int
     document: str
     page: int | None
     section: str
@@ -57,7 +60,8 @@ class Citation:
     score: float
 
     def to_json(self) -> dict[str, Any]:
-        return {"number": self.number, "document": self.document, "page": self.page, "section": self.section,
+        return {"number": self.number, "document_id": self.document_id,
+                "document": self.document, "page": self.page, "section": self.section,
                 "lines": self.lines, "quote": self.quote, "start": self.start, "end": self.end,
                 "score": round(self.score, 4)}  # fmt: skip
 
@@ -120,7 +124,7 @@ async def stream_answer(
     model: LanguageModel | None = None,
     options: AnswerOptions | None = None,
     access: Access = EVERYTHING,
-) -> AsyncIterator[AnswerEvent]:
+) -> AsyncGenerator[AnswerEvent, None]:
     """Pieces of the answer as they are sure, then the whole. Nothing unsupported is ever shown."""
     options = options or AnswerOptions()
     started = time.perf_counter()
@@ -170,6 +174,10 @@ def _abstention(language: str, support: Support) -> tuple[list[str], Answer]:
     return [text], Answer(text, abstained=True, support=support.probability)
 
 
+def _params(options: AnswerOptions) -> GenerationParams:
+    return GenerationParams(max_tokens=options.max_tokens, stop=("\n\n",), tenant=options.tenant)
+
+
 async def _generate(
     question: str, passages: Sequence[Passage], language: str, model: LanguageModel, options: AnswerOptions
 ) -> tuple[str, dict[str, int]]:
@@ -179,7 +187,7 @@ async def _generate(
     if not kept:
         return "", tokens
     pieces: list[str] = []
-    async for event in model.chat(messages, GenerationParams(max_tokens=options.max_tokens, stop=("\n\n",))):
+    async for event in model.chat(messages, _params(options)):
         pieces.append(event.text)
         if event.usage is not None:
             tokens = {"prompt": event.usage.prompt_tokens, "completion": event.usage.completion_tokens}
@@ -198,10 +206,11 @@ def _compose(
         passage = sources[0].passage
         quote = passage.text[span[1] : span[2]]
         for known in citations:
-            if (known.document, known.start) == (passage.document, passage.start + span[1]):
+            if (known.document_id, known.start) == (passage.document_id, passage.start + span[1]):
                 return known.number
         citations.append(
-            Citation(len(citations) + 1, passage.document, passage.page, passage.section or passage.title,
+            Citation(len(citations) + 1, passage.document_id, passage.document, passage.page,
+                     passage.section or passage.title,
                      passage.lines, quote, passage.start + span[1], passage.start + span[2], passage.score)
         )  # fmt: skip
         return len(citations)

@@ -16,6 +16,10 @@ from sillar.server.state import ServerState
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "testserver"})
 
 
+UPLOADS = "/v1/documents"
+"""The one path that takes large bodies."""
+
+
 class Gate:
     """ASGI middleware. The client that it lets in stands in scope["sillar.client"]."""
 
@@ -37,10 +41,10 @@ class Gate:
         headers = Headers(scope=scope)
         try:
             client = self._client(scope, headers)
-            self._check_size(headers)
+            self._check_size(headers, self._limit(scope))
             with self._admission(scope, client):
                 scope["sillar.client"] = client
-                await self._app(scope, self._bounded(receive), send)
+                await self._app(scope, self._bounded(receive, self._limit(scope)), send)
         except ApiError as error:
             await error_response(error)(scope, receive, send)
 
@@ -75,10 +79,10 @@ class Gate:
         if origin is not None and origin.partition("://")[2] != host:
             raise ApiError(403, "Requests from pages of other sites are refused.", code="origin_not_allowed")
 
-    def _check_size(self, headers: Headers) -> None:
+    def _check_size(self, headers: Headers, limit: int) -> None:
         length = headers.get("content-length")
-        if length is not None and (not length.isdigit() or int(length[:20]) > self._limit):
-            raise self._too_large()
+        if length is not None and (not length.isdigit() or int(length[:20]) > limit):
+            raise _too_large(limit)
 
     def _admission(self, scope: Scope, client: Client | None) -> AbstractContextManager[None]:
         if scope["method"] in {"GET", "HEAD", "OPTIONS"} or client is None:
@@ -87,7 +91,7 @@ class Gate:
             raise ApiError(503, "The server is shutting down.", headers={"Retry-After": "5"})
         return self._state.client_limits.admit(client)
 
-    def _bounded(self, receive: Receive) -> Receive:
+    def _bounded(self, receive: Receive, limit: int) -> Receive:
         """Counts the body, whatever its header said."""
         taken = 0
 
@@ -95,18 +99,19 @@ class Gate:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > self._limit:
-                raise self._too_large()
+            if taken > limit:
+                raise _too_large(limit)
             return message
 
         return counted
 
-    @property
-    def _limit(self) -> int:
-        return self._state.options.limits.body_bytes
+    def _limit(self, scope: Scope) -> int:
+        limits = self._state.options.limits
+        return limits.upload_bytes if scope["path"] == UPLOADS else limits.body_bytes
 
-    def _too_large(self) -> ApiError:
-        return ApiError(413, f"The body is larger than {self._limit} bytes.", code="body_too_large")
+
+def _too_large(limit: int) -> ApiError:
+    return ApiError(413, f"The body is larger than {limit} bytes.", code="body_too_large")
 
 
 def _is_sane(host: str) -> bool:

@@ -15,6 +15,8 @@ class Limits:
     """What one request, one connection and the whole server may take."""
 
     body_bytes: int = 4 << 20
+    upload_bytes: int = 64 << 20
+    """Of a document."""
     header_seconds: float = 10
     """Until a connection's request line and headers are complete."""
     body_seconds: float = 60

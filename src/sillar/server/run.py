@@ -7,13 +7,16 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from sillar.documents import IndexProgress, default_index_path
 from sillar.engine.embedder import Embedder
 from sillar.engine.engine import EngineOptions
 from sillar.engine.language_model import LanguageModel
 from sillar.engine.native import NativeOptions
 from sillar.hub import resolve
+from sillar.server import documents_api, page
 from sillar.server.app import create_app
 from sillar.server.auth import KeyStore
+from sillar.server.library import Library
 from sillar.server.listen import Say, make_server
 from sillar.server.options import Limits, ServerOptions
 from sillar.server.state import ServerState
@@ -32,10 +35,37 @@ def run(options: ServerOptions, say: Say | None = None) -> int:
 
 async def _serve(state: ServerState, say: Say) -> bool:
     """Whether it came as far as listening."""
-    async with _models(state, say):
-        server = make_server(create_app(state), state, say)
+    async with _models(state, say), _library(state, say) as library:
+        routers = [page.router()]
+        if library is not None:
+            routers.append(documents_api.router(state, library))
+        server = make_server(create_app(state, routers, public=page.PUBLIC), state, say)
         await server.serve()
         return server.started
+
+
+@asynccontextmanager
+async def _library(state: ServerState, say: Say) -> AsyncIterator[Library | None]:
+    """Brings the index of the folder up to date; None without a folder."""
+    folder = state.options.documents
+    if folder is None:
+        yield None
+        return
+    library = Library.open(folder, default_index_path(folder), state.embedder(None))
+    try:
+        report = await library.index.add_folder(folder, lambda step: _say_progress(step, say))
+        counts = await library.index.counts()
+        say(f"{folder}: {counts.documents} documents, {counts.chunks} passages, {report.seconds:.0f} s")
+        yield library
+    finally:
+        await library.close()
+
+
+def _say_progress(step: IndexProgress, say: Say) -> None:
+    if step.failed is not None:
+        say(f"Left out {step.file}: {step.failed}")
+    elif step.done % 50 == 0:
+        say(f"Read {step.done} of {step.total} documents ...")
 
 
 @asynccontextmanager

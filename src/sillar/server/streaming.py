@@ -23,6 +23,11 @@ def sse(payload: Mapping[str, Any]) -> bytes:
     return b"data: " + json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
 
 
+def named_event(name: str, payload: Mapping[str, Any]) -> bytes:
+    """One event with a name of its own."""
+    return b"event: " + name.encode() + b"\n" + sse(payload)
+
+
 class EventStream(Response):
     """A response whose events come from an iterator; when the client leaves, the iterator is closed.
 

@@ -86,6 +86,22 @@ class StoreCounts:
     chunks: int
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """A document as a list shows it."""
+
+    document_id: int
+    location: str
+    """The folder that it came from."""
+    path: str
+    """Relative to the folder."""
+    title: str
+    media_type: str
+    failed: str | None
+    """Why it could not be read."""
+    passages: int
+
+
 class Store(Protocol):
     """Blocking calls, from one thread at a time for each of reading and writing. One call, one
     transaction.

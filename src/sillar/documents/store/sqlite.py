@@ -21,6 +21,7 @@ from sillar.documents.language import stem, words
 from sillar.documents.store.protocol import (
     Access,
     Candidates,
+    DocumentInfo,
     EmbeddedDocument,
     FileFacts,
     FileState,
@@ -47,6 +48,11 @@ _INSERT_CHUNK = """
 INSERT INTO chunks (document_id, ordinal, start, stop, page, last_page, first_line, last_line, headings,
                     language, text, vector, collection)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_INFO = """
+SELECT d.id, s.location, d.path, d.title, d.media_type, d.reason,
+       (SELECT count(*) FROM chunks c WHERE c.document_id = d.id)
+FROM documents d JOIN sources s ON s.id = d.source_id
 """
 _COUNTS = """
 SELECT count(*) FILTER (WHERE reason IS NULL), count(reason), (SELECT count(*) FROM chunks) FROM documents
@@ -238,6 +244,18 @@ class SqliteStore:
         row = self._reader.execute("SELECT text FROM documents WHERE id = ?", (document_id,)).fetchone()
         return zlib.decompress(row[0]).decode("utf-8") if row and row[0] else ""
 
+    def documents(self, access: Access) -> list[DocumentInfo]:
+        """All documents that the caller may see, failed ones too, by path."""
+        allowed, parameters = _allowed(access, "d.collection")
+        rows = self._reader.execute(f"{_INFO} WHERE 1{allowed} ORDER BY d.path", parameters)
+        return [_info(row) for row in rows]
+
+    def document(self, document_id: int, access: Access) -> DocumentInfo | None:
+        """One document; None where there is none that the caller may see."""
+        allowed, parameters = _allowed(access, "d.collection")
+        row = self._reader.execute(f"{_INFO} WHERE d.id = ?{allowed}", (document_id, *parameters)).fetchone()
+        return None if row is None else _info(row)
+
     def languages(self) -> list[str]:
         """Languages of the chunks, the commonest first."""
         rows = self._reader.execute("SELECT language FROM chunks GROUP BY language ORDER BY count(*) DESC")
@@ -275,6 +293,10 @@ def _quoted(term: str) -> str:
 def _match(terms: Sequence[Sequence[str]]) -> str:
     """The FTS5 query: any spelling of any term."""
     return " OR ".join(_quoted(spelling) for term in terms for spelling in term)
+
+
+def _info(row: Sequence[Any]) -> DocumentInfo:
+    return DocumentInfo(row[0], row[1], os.fsdecode(row[2]), row[3], row[4], row[5], row[6])
 
 
 def _passage(row: Sequence[Any]) -> Passage:

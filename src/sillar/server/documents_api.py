@@ -1,0 +1,233 @@
+"""Questions over documents: ask, upload, open a passage, vote, hand on, and what it all came to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, PlainTextResponse
+
+from sillar.documents import Answer, AnswerOptions, stream_answer
+from sillar.documents.journal import Entry
+from sillar.documents.language import detect_language
+from sillar.engine.language_model import LanguageModel
+from sillar.server.auth import Client, require_key
+from sillar.server.errors import ApiError
+from sillar.server.library import Library
+from sillar.server.page_image import page_png
+from sillar.server.state import ServerState
+from sillar.server.streaming import DONE, EventStream, named_event, while_connected
+
+MAX_QUESTION = 4000
+_CONTEXT = 1500
+"""Characters shown before and after an opened passage."""
+_MAX_SPAN = 20_000
+
+Asker = Annotated[Client, Depends(require_key("documents"))]
+Id = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Turn(_Model):
+    """A turn of the conversation before the question."""
+
+    role: Literal["user", "assistant"]
+    content: Annotated[str, Field(max_length=MAX_QUESTION)]
+
+
+class AskRequest(_Model):
+    """A question over the documents."""
+
+    question: Annotated[str, Field(min_length=1, max_length=MAX_QUESTION)]
+    history: Annotated[list[Turn], Field(max_length=20)] = []
+    stream: bool = False
+    model: Annotated[str | None, Field(max_length=200)] = None
+
+
+class Feedback(_Model):
+    """Whether an answer helped."""
+
+    vote: Literal[-1, 0, 1]
+    comment: Annotated[str, Field(max_length=2000)] = ""
+
+
+class HandOff(_Model):
+    """What a person needs to go on with a question."""
+
+    contact: Annotated[str, Field(max_length=200)] = ""
+    note: Annotated[str, Field(max_length=2000)] = ""
+
+
+def router(state: ServerState, library: Library) -> APIRouter:
+    """The routes over one library."""
+    routes = APIRouter(prefix="/v1", tags=["documents"])
+    _asking(routes, state, library)
+    _managing(routes, library)
+    _reading(routes, library)
+    _judging(routes, library)
+    return routes
+
+
+def _asking(routes: APIRouter, state: ServerState, library: Library) -> None:
+    @routes.post("/ask", response_model=None)
+    async def ask(body: AskRequest, request: Request, client: Asker) -> Response:
+        """Answers from the documents with citations, or says that they don't say."""
+        model = state.language_model(body.model)
+        if not body.stream:
+            return JSONResponse(await while_connected(request, _whole(library, model, body, client)))
+        events = _events(library, model, body, client)
+        return EventStream(events, lambda: None)
+
+
+async def _whole(library: Library, model: LanguageModel, body: AskRequest, client: Client) -> dict[str, Any]:
+    async with aclosing(_answer(library, model, body, client)) as events:
+        async for event in events:
+            if isinstance(event, dict):
+                return event
+    raise AssertionError("an answer's last event holds the answer")
+
+
+async def _events(
+    library: Library, model: LanguageModel, body: AskRequest, client: Client
+) -> AsyncIterator[bytes]:
+    async with aclosing(_answer(library, model, body, client)) as events:
+        async for event in events:
+            if isinstance(event, str):
+                yield named_event("delta", {"text": event})
+            else:
+                yield named_event("answer", event)
+    yield DONE
+
+
+async def _answer(
+    library: Library, model: LanguageModel, body: AskRequest, client: Client
+) -> AsyncGenerator[str | dict[str, Any], None]:
+    """Pieces of text, then the whole answer as JSON, recorded."""
+    access = library.access(client.tenant)
+    options = AnswerOptions(tenant=client.tenant)
+    async with aclosing(stream_answer(body.question, library.index, model, options, access)) as events:
+        async for event in events:
+            if event.answer is None:
+                yield event.text
+            else:
+                yield await _record(library, body, client, event.answer)
+
+
+async def _record(library: Library, body: AskRequest, client: Client, answer: Answer) -> dict[str, Any]:
+    vector = (await library.index.embedder.embed([body.question], "query"))[0]
+    result = answer.to_json()
+    entry = Entry(
+        question=body.question,
+        answer=answer.text,
+        abstained=answer.abstained,
+        seconds=answer.timings.get("total", 0.0),
+        language=detect_language(body.question, "en"),
+        documents=list(dict.fromkeys(passage.document for passage in answer.passages)),
+        citations=result["citations"],
+        conversation=[turn.model_dump() for turn in body.history],
+        vector=vector,
+    )
+    return {"id": library.journal.record(client.tenant, entry), **result}
+
+
+def _managing(routes: APIRouter, library: Library) -> None:
+    @routes.get("/documents")
+    async def documents(client: Asker) -> dict[str, Any]:
+        """Every document that this key may ask about, those that could not be read too."""
+        found = await library.documents(client.tenant)
+        rows = [
+            {
+                "id": info.document_id,
+                "path": info.path,
+                "title": info.title,
+                "state": "ready" if info.failed is None else "failed",
+                "reason": info.failed,
+                "passages": info.passages,
+                "removable": library.removable(client.tenant, info),
+            }
+            for info in found
+        ]
+        return {"data": rows}
+
+    @routes.post("/documents", status_code=202)
+    async def upload(
+        request: Request, client: Asker, name: Annotated[str, Query(min_length=1, max_length=500)]
+    ) -> dict[str, Any]:
+        """Takes a file as the body and indexes it in the background; only this tenant will see it."""
+        job = await library.upload(client.tenant, name, request.stream())
+        return {"job": job.id, "document": job.document}
+
+    @routes.get("/jobs")
+    async def jobs(client: Asker) -> dict[str, Any]:
+        """Uploads on their way into the index."""
+        own = [job for job in library.jobs.values() if job.tenant == client.tenant]
+        return {"data": [asdict(job) | {"tenant": None} for job in own]}
+
+    @routes.delete("/documents/{document}", status_code=204)
+    async def remove(client: Asker, document: Id) -> None:
+        """Removes an upload with all its passages."""
+        await library.remove(client.tenant, document)
+
+
+def _reading(routes: APIRouter, library: Library) -> None:
+    @routes.get("/documents/{document}/text")
+    async def text(client: Asker, document: Id, start: Id, end: Id) -> dict[str, Any]:
+        """A passage with what stands around it."""
+        info = await library.document(client.tenant, document)
+        whole = await library.index.read(library.index.store.text, document)
+        if not start <= end <= min(len(whole), start + _MAX_SPAN):
+            raise ApiError(400, "start and end are not a span of this document.")
+        return {
+            "before": whole[max(0, start - _CONTEXT) : start],
+            "quote": whole[start:end],
+            "after": whole[end : end + _CONTEXT],
+            "media_type": info.media_type,
+        }
+
+    @routes.get("/documents/{document}/pages/{page}.png", response_class=Response)
+    async def page(
+        client: Asker, document: Id, page: Annotated[int, Field(ge=1, le=100_000)], quote: str = ""
+    ) -> Response:
+        """A PDF's page as a picture, the quoted passage marked."""
+        info = await library.document(client.tenant, document)
+        if info.media_type != "application/pdf":
+            raise ApiError(400, "Only PDF documents have pages.")
+        image = await page_png(library.path_of(info), page, quote[:_MAX_SPAN])
+        return Response(image, media_type="image/png", headers={"Cache-Control": "private, max-age=300"})
+
+
+def _judging(routes: APIRouter, library: Library) -> None:
+    journal = library.journal
+
+    @routes.post("/answers/{answer}/feedback", status_code=200)
+    def feedback(client: Asker, answer: str, body: Feedback) -> dict[str, Any]:
+        """Votes on an answer."""
+        journal.vote(client.tenant, answer, body.vote, body.comment)
+        return {"vote": body.vote}
+
+    @routes.post("/answers/{answer}/handoff", status_code=201)
+    def hand_off(client: Asker, answer: str, body: HandOff) -> dict[str, Any]:
+        """Makes a ticket of an answer, with its conversation and passages."""
+        return journal.hand_off(client.tenant, answer, body.contact, body.note)
+
+    @routes.get("/insights")
+    def insights(client: Asker, days: Annotated[int, Field(ge=1, le=366)] = 30) -> dict[str, Any]:
+        """Questions, answers, votes and gaps of the last days."""
+        return asdict(journal.insights(client.tenant, days=days))
+
+    @routes.get("/tickets.csv", response_class=PlainTextResponse)
+    def tickets(client: Asker) -> PlainTextResponse:
+        """All tickets as CSV."""
+        return PlainTextResponse(journal.tickets_csv(client.tenant), media_type="text/csv; charset=utf-8")
+
+    @routes.get("/feedback.json")
+    def export(client: Asker) -> list[dict[str, Any]]:
+        """Voted answers as an evaluation set."""
+        return journal.feedback(client.tenant)
