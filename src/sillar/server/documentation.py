@@ -1,0 +1,158 @@
+"""Writes docs/api.md from the code: routes, fields with their bounds, what is ignored and what is refused."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from fastapi.routing import APIRoute
+
+from sillar.errors import SillarError
+from sillar.server import chat, completions, embeddings, service
+from sillar.server.auth import SCOPES
+from sillar.server.chat_types import ChatRequest
+from sillar.server.completions import CompletionRequest
+from sillar.server.embeddings import EmbeddingRequest
+from sillar.server.errors import _KINDS
+from sillar.server.options import Limits, ServerOptions
+from sillar.server.state import ServerState
+from sillar.server.types import IGNORED, ApiModel
+
+_INTRO = """# The HTTP API
+
+Made from the code by `python -m sillar.server.documentation docs/api.md`; a test compares them.
+
+`sillar serve` listens on 127.0.0.1:8080 and speaks OpenAI's protocol: point a client's `base_url` at
+`http://127.0.0.1:8080/v1`. Where there are keys (`--keys FILE`, made by `sillar key`), every request but
+`GET /health` needs one: `Authorization: Bearer sk-sillar-...`. Without keys only this machine is served, by
+its own names, and pages of other sites are refused. An unknown field is an error, never dropped in silence.
+"""
+_MODELS: tuple[tuple[str, type[ApiModel]], ...] = (
+    ("POST /v1/chat/completions", ChatRequest),
+    ("POST /v1/completions", CompletionRequest),
+    ("POST /v1/embeddings", EmbeddingRequest),
+)
+_WHEN: dict[type[SillarError], str] = {
+    SillarError: "Something failed here; the log has the error by its number."
+}
+_NOT_YET = (
+    ("/v1/responses, /v1/rerank", "planned"),
+    ("images, audio, files, fine-tuning, assistants, batches", "not planned: text models on CPUs"),
+)
+
+
+def render() -> str:
+    """The whole page."""
+    parts = [_INTRO, _routes(), _tools()]
+    parts += [_fields(title, model) for title, model in _MODELS]
+    parts += [_ignored(), _errors(), _limits(), _missing()]
+    return "\n".join(parts)
+
+
+def _routes() -> str:
+    state = ServerState(ServerOptions())
+    rows = []
+    for module in (service, chat, completions, embeddings):
+        for route in module.router(state).routes:
+            if isinstance(route, APIRoute):
+                [method] = route.methods or {"GET"}
+                text = (route.endpoint.__doc__ or "").strip().splitlines()[0]
+                rows.append((f"`{method} {route.path}`", text))
+    scopes = ", ".join(sorted(SCOPES))
+    return f"## Routes\n\n{_table(('route', 'what it does'), rows)}\nA key's scopes: {scopes}.\n"
+
+
+def _tools() -> str:
+    return """## Structured output and tools
+
+`response_format` takes `json_object`, `json_schema` (with a `schema`) and, ours,
+`{"type": "regex", "pattern": "..."}`. The output then follows the grammar at every token; one that is cut by
+`max_tokens` is not whole. `tools` are offered in one format for all models (`<tool_call>` with JSON): by the
+model's own template where it knows that format, else in the system message. With `tool_choice` `required` or
+a named function the call is held to the function's schema. `response_format` and `tools` exclude each other.
+In streams a call comes whole, in the last chunk.
+
+Log-probabilities are those of the model's unmodified distribution. `seed` gives the same tokens again,
+whatever else the server does; choice i of `n` draws with seed + i. In `usage`, `cached_tokens` are prompt
+tokens found in the prefix cache, and `accepted_prediction_tokens` were drafted from the prompt and right.
+Without `temperature` and the like, the server's settings apply (`[sampling]`, greedy at first).
+"""
+
+
+def _fields(title: str, model: type[ApiModel]) -> str:
+    schema = model.model_json_schema()
+    required = set(schema.get("required", ()))
+    rows = [
+        (f"`{name}`" + (" (required)" if name in required else ""), _kind(spec), spec.get("description", ""))
+        for name, spec in schema["properties"].items()
+    ]
+    out = f"## {title}\n\n{_table(('field', 'values', 'note'), rows)}"
+    if refused := model.refusals():
+        reasons = [(f"`{name}`", reason) for name, reason in refused.items()]
+        out += f"\nRefused:\n\n{_table(('field', 'why'), reasons)}"
+    return out
+
+
+def _kind(spec: dict[str, Any]) -> str:
+    """Type and bounds in words."""
+    if "anyOf" in spec:
+        outer = {key: value for key, value in spec.items() if key != "anyOf"}
+        kinds = [_kind({**outer, **option}) for option in spec["anyOf"] if option.get("type") != "null"]
+        return " or ".join(dict.fromkeys(kinds))
+    if "enum" in spec or "const" in spec:
+        return ", ".join(f"`{value}`" for value in spec.get("enum", [spec.get("const")]))
+    if "$ref" in spec:
+        return str(spec["$ref"]).rpartition("/")[2]
+    kind = str(spec.get("type", "any"))
+    if kind == "array":
+        kind = f"list of {_kind(spec.get('items', {}))}"
+    return kind + _bounds(spec)
+
+
+def _bounds(spec: dict[str, Any]) -> str:
+    low, high = spec.get("minimum"), spec.get("maximum")
+    if "exclusiveMinimum" in spec:
+        low = f"above {spec['exclusiveMinimum']}"
+    if "exclusiveMaximum" in spec:
+        high = f"below {spec['exclusiveMaximum']}"
+    out = "" if low is None and high is None else f", {low} to {high}"
+    most = spec.get("maxItems") or spec.get("maxLength") or spec.get("maxProperties")
+    return out + (f", {most} at most" if most else "")
+
+
+def _ignored() -> str:
+    rows = [(f"`{name}`", reason) for name, reason in IGNORED.items()]
+    return f"## Accepted, without effect\n\n{_table(('field', 'why'), rows)}"
+
+
+def _errors() -> str:
+    rows = [
+        (str(status), kind, code or "", _WHEN.get(cls, cls.__doc__ or ""))
+        for cls, status, kind, code in _KINDS
+    ]
+    rows += [
+        ("401", "authentication_error", "invalid_api_key", "No key, or a wrong one."),
+        ("403", "permission_error", "missing_scope", "The key does not have the scope."),
+        ("413", "invalid_request_error", "body_too_large", "The body is too large."),
+        ("429", "rate_limit_error", "rate_limit_exceeded", "The key's rate or concurrency; see Retry-After."),
+    ]
+    return f"## Errors\n\n{_table(('status', 'type', 'code', 'when'), sorted(rows))}"
+
+
+def _limits() -> str:
+    rows = [(name, f"{getattr(Limits(), name):,}") for name in Limits.__dataclass_fields__]
+    return f"## Limits of a server\n\n{_table(('limit', 'default'), rows)}"
+
+
+def _missing() -> str:
+    return f"## Not here\n\n{_table(('what', 'state'), _NOT_YET)}"
+
+
+def _table(head: tuple[str, ...], rows: Any) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(render(), "utf-8")
