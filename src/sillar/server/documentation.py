@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from sillar.errors import SillarError
-from sillar.server import chat, completions, embeddings, service
+from sillar.server import chat, completions, documents_api, embeddings, service
 from sillar.server.auth import SCOPES
 from sillar.server.chat_types import ChatRequest
 from sillar.server.completions import CompletionRequest
 from sillar.server.embeddings import EmbeddingRequest
 from sillar.server.errors import _KINDS
+from sillar.server.library import Library
 from sillar.server.options import Limits, ServerOptions
 from sillar.server.state import ServerState
 from sillar.server.types import IGNORED, ApiModel
@@ -52,15 +56,26 @@ def render() -> str:
 
 def _routes() -> str:
     state = ServerState(ServerOptions())
-    rows = []
-    for module in (service, chat, completions, embeddings):
-        for route in module.router(state).routes:
-            if isinstance(route, APIRoute):
-                [method] = route.methods or {"GET"}
-                text = (route.endpoint.__doc__ or "").strip().splitlines()[0]
-                rows.append((f"`{method} {route.path}`", text))
+    routers = [module.router(state) for module in (service, chat, completions, embeddings)]
+    # The routes are looked at, not called: no library is needed behind them.
+    documents = documents_api.router(state, cast(Library, SimpleNamespace(journal=None)))
     scopes = ", ".join(sorted(SCOPES))
-    return f"## Routes\n\n{_table(('route', 'what it does'), rows)}\nA key's scopes: {scopes}.\n"
+    return (
+        f"## Routes\n\n{_table(('route', 'what it does'), _rows(routers))}\n"
+        f"With a folder of documents (`sillar serve DIR`):\n\n"
+        f"{_table(('route', 'what it does'), _rows([documents]))}\n"
+        f"A key's scopes: {scopes}.\n"
+    )
+
+
+def _rows(routers: Sequence[APIRouter]) -> list[tuple[str, str]]:
+    rows = []
+    for route in (route for router in routers for route in router.routes):
+        if isinstance(route, APIRoute):
+            [method] = route.methods or {"GET"}
+            text = (route.endpoint.__doc__ or "").strip().splitlines()
+            rows.append((f"`{method} {route.path}`", text[0] if text else ""))
+    return rows
 
 
 def _tools() -> str:
