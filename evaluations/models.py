@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sillar.engine.loading import load_embedder as _load_embedder
-from sillar.engine.loading import load_language_model
-
 from sillar import hub
 from sillar.documents.interfaces import TextEmbedder
 from sillar.engine.language_model import LanguageModel
+from sillar.engine.loading import load_embedder as _load_embedder
+from sillar.engine.loading import load_language_model
 
 
 def load_embedder(name: str = "") -> TextEmbedder:

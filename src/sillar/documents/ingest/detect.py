@@ -70,6 +70,8 @@ def _decode(data: bytes, markup: bool) -> str:
     for bom, encoding in _BOMS:
         if data.startswith(bom):
             return data.decode(encoding, errors="replace")
+    if guess := _utf16(data[:4000]):
+        return data.decode(guess, errors="replace")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -81,8 +83,6 @@ def _decode(data: bytes, markup: bool) -> str:
             return data.decode(declared.group(1).decode("ascii"), errors="replace")
         except (LookupError, UnicodeDecodeError):
             pass
-    if guess := _utf16(data[:4000]):
-        return data.decode(guess, errors="replace")
     return data.decode("cp1252", errors="replace")
 
 

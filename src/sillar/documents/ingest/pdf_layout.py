@@ -115,7 +115,7 @@ def _heading_sizes(lines: Sequence[Line], body: float) -> dict[float, int]:
     for line in lines:
         amount[line.size] += len(line.text)
     total = sum(amount.values()) or 1
-    large = sorted((s for s in amount if s > 1.12 * body and amount[s] < 0.2 * total), reverse=True)
+    large = sorted((s for s in amount if s > 1.12 * body and amount[s] < 0.3 * total), reverse=True)
     return {size: min(6, rank) for rank, size in enumerate(large, 1)}
 
 
