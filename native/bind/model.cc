@@ -104,11 +104,11 @@ void read_sequence(nb::handle from, int64_t vocab, Request& request) {
 class PyDecoder {
  public:
   PyDecoder(SharedFile file, int threads, const std::string& isa, const std::string& kv_type, int64_t kv_blocks,
-            int64_t context, const LoadProgress& progress)
+            int64_t context, const PackedFile* kept, const LoadProgress& progress)
       : file_(std::move(file)),
         runtime_(*file_, threads, isa),
         context_(context > 0 ? context : file_->h.context),
-        weights_(load_decoder_weights(*file_, runtime_.pool, progress)),
+        weights_(load_decoder_weights(*file_, runtime_.pool, progress, kept)),
         cache_({kv_type_named(kv_type), weights_.h.kv_heads, weights_.h.head_dim}, weights_.h.layers, kv_blocks),
         decoder_(weights_, cache_, runtime_.compute, reach()),
         sampler_(*runtime_.table.vector, weights_.h.vocab, runtime_.pool.size()) {}
@@ -198,12 +198,17 @@ class PyDecoder {
 };
 
 std::unique_ptr<PyDecoder> load(SharedFile file, int threads, const std::string& isa, const std::string& kv_type,
-                                int64_t kv_blocks, int64_t context, nb::object progress) {
+                                int64_t kv_blocks, int64_t context, const std::string& packed_path, nb::bytes packed_key,
+                                nb::object progress) {
   require(kv_blocks >= 1 && kv_blocks <= INT32_MAX, "the KV cache needs at least one block");
   require(context >= 0 && context <= file->h.context, "the context is longer than the model was trained for");
+  PackedFile kept{packed_path};
+  require(packed_path.empty() || packed_key.size() == kept.key.size(), "the key of packed weights has 32 bytes");
+  if (!packed_path.empty()) std::memcpy(kept.key.data(), packed_key.c_str(), kept.key.size());
   const LoadProgress report = report_to(std::move(progress));
   nb::gil_scoped_release release;
-  return std::make_unique<PyDecoder>(std::move(file), threads, isa, kv_type, kv_blocks, context, report);
+  return std::make_unique<PyDecoder>(std::move(file), threads, isa, kv_type, kv_blocks, context,
+                                     packed_path.empty() ? nullptr : &kept, report);
 }
 
 }  // namespace
@@ -211,7 +216,8 @@ std::unique_ptr<PyDecoder> load(SharedFile file, int threads, const std::string&
 void bind_model(nb::module_& module) {
   nb::class_<PyDecoder>(module, "Decoder")
       .def_static("load", &load, nb::arg("file"), nb::arg("threads"), nb::arg("isa"), nb::arg("kv_type"),
-                  nb::arg("kv_blocks"), nb::arg("context"), nb::arg("progress").none())
+                  nb::arg("kv_blocks"), nb::arg("context"), nb::arg("packed_path"), nb::arg("packed_key"),
+                  nb::arg("progress").none())
       .def_prop_ro("vocab_size", &PyDecoder::vocab)
       .def_prop_ro("context_length", &PyDecoder::context)
       .def_prop_ro("kv_blocks", &PyDecoder::blocks)

@@ -33,6 +33,8 @@ struct PackedMatrix {
   int64_t cols = 0;
   const std::byte* data = nullptr;
 };
+// Raised with every change of the layout: packed weights are kept on disk.
+constexpr uint32_t packed_layout_version = 1;
 size_t packed_bytes(WeightType type, int64_t rows, int64_t cols);
 // Packs rows [row_begin, row_end) of src; row_begin a multiple of 16. dst is the whole matrix's buffer.
 void pack_rows(const WeightView& src, int64_t row_begin, int64_t row_end, std::byte* dst);

@@ -25,7 +25,7 @@ struct EncoderWeights {
   std::vector<float> type_embedding;  // of type 0, added to every token; zeros where there is none
   const float *embedding_norm = nullptr, *embedding_norm_bias = nullptr;
   std::vector<EncoderLayer> layers;
-  std::vector<Buffer> storage;
+  WeightStorage storage;
 };
 
 uint64_t encoder_weight_bytes(const ModelFile& file);

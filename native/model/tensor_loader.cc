@@ -86,26 +86,44 @@ void TensorLoader::check_all_used() const {
   }
 }
 
-std::vector<Buffer> TensorLoader::pack(ThreadPool& pool, const LoadProgress& progress) {
-  Buffer storage(packed_bytes_);
+WeightStorage TensorLoader::pack(ThreadPool& pool, const LoadProgress& progress, const PackedFile* kept) {
+  WeightStorage out;
+  out.buffers = std::move(vectors_);
+  const std::byte* storage = nullptr;
+  if (kept != nullptr) {
+    if (std::optional<FileMapping> mapped = open_packed(*kept, packed_bytes_, pool)) out.packed = std::move(*mapped);
+    else if (PackedWriter writer(*kept, packed_bytes_); writer.payload() != nullptr) {
+      pack_jobs(writer.payload(), pool, progress);
+      out.packed = writer.commit(pool);
+    }
+    if (out.packed.data() != nullptr) storage = out.packed.data() + packed_header_bytes;
+  }
+  if (storage == nullptr) {
+    Buffer memory(packed_bytes_);
+    pack_jobs(memory.data(), pool, progress);
+    storage = memory.data();
+    out.buffers.push_back(std::move(memory));
+  }
   for (const Job& job : jobs_) {
-    std::byte* target = storage.data() + job.offset;
+    job.target->packed = {job.source.type, job.source.rows, job.source.cols, storage + job.offset};
+  }
+  if (progress) progress(packed_bytes_, packed_bytes_);
+  return out;
+}
+
+void TensorLoader::pack_jobs(std::byte* storage, ThreadPool& pool, const LoadProgress& progress) {
+  for (const Job& job : jobs_) {
     const WeightView& source = job.source;
     const int64_t tiles = (source.rows + pack_tile_rows - 1) / pack_tile_rows;
     pool.run(tiles, [&](int64_t tile, int) {
       const int64_t begin = tile * pack_tile_rows;
-      kernels::pack_rows(source, begin, std::min(begin + pack_tile_rows, source.rows), target);
+      kernels::pack_rows(source, begin, std::min(begin + pack_tile_rows, source.rows), storage + job.offset);
     });
-    job.target->packed = {source.type, source.rows, source.cols, target};
     const WeightTypeInfo& info = *weight_type_info(static_cast<uint32_t>(source.type));
     const auto bytes = static_cast<size_t>(source.rows * (source.cols / info.block) * info.block_bytes);
     mapping_.release(static_cast<size_t>(source.data - mapping_.data()), bytes);
     if (progress) progress(job.offset, packed_bytes_);
   }
-  if (progress) progress(packed_bytes_, packed_bytes_);
-  std::vector<Buffer> owned = std::move(vectors_);
-  owned.push_back(std::move(storage));
-  return owned;
 }
 
 }  // namespace sillar

@@ -11,6 +11,7 @@
 #include "base/threads.h"
 #include "kernels/kernels.h"
 #include "model/gguf.h"
+#include "model/packed_file.h"
 
 namespace sillar {
 
@@ -26,6 +27,12 @@ struct Matrix {
 
 // Called between matrices with the bytes packed so far and in all. May throw to stop the load.
 using LoadProgress = std::function<void(uint64_t done, uint64_t total)>;
+
+// Owns what the loaded views point to.
+struct WeightStorage {
+  std::vector<Buffer> buffers;
+  FileMapping packed;  // the matrices, where they are kept on disk
+};
 
 class TensorLoader {
  public:
@@ -46,8 +53,8 @@ class TensorLoader {
   void check_all_used() const;
 
   uint64_t packed_bytes() const { return packed_bytes_; }
-  // Packs everything that was reserved. The buffers returned own what the views point to.
-  std::vector<Buffer> pack(ThreadPool& pool, const LoadProgress& progress);
+  // Packs everything that was reserved; with `kept`, takes it from there, or leaves it there.
+  WeightStorage pack(ThreadPool& pool, const LoadProgress& progress, const PackedFile* kept = nullptr);
 
  private:
   struct Job {
@@ -55,6 +62,7 @@ class TensorLoader {
     Matrix* target;
     uint64_t offset;
   };
+  void pack_jobs(std::byte* storage, ThreadPool& pool, const LoadProgress& progress);
   const GgufTensor& need(const std::string& name, int64_t rows, int64_t cols);
 
   const Gguf& file_;

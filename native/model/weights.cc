@@ -64,12 +64,13 @@ uint64_t decoder_weight_bytes(const ModelFile& file) {
   return loader.packed_bytes();
 }
 
-DecoderWeights load_decoder_weights(const ModelFile& file, ThreadPool& pool, const LoadProgress& progress) {
+DecoderWeights load_decoder_weights(const ModelFile& file, ThreadPool& pool, const LoadProgress& progress,
+                                    const PackedFile* kept) {
   check_layer_count(file);
   TensorLoader loader(file.gguf, file.mapping);
   DecoderWeights w;
   reserve(loader, file.h, w);
-  w.storage = loader.pack(pool, progress);
+  w.storage = loader.pack(pool, progress, kept);
   return w;
 }
 

@@ -26,7 +26,7 @@ struct DecoderWeights {
   const float* output_norm = nullptr;
   Matrix output;                        // token_embd itself where the file ties them
   const float* rope_factors = nullptr;  // [rotary_dim / 2] divisors of the frequencies (Llama 3); or null
-  std::vector<Buffer> storage;
+  WeightStorage storage;
 };
 
 // A mapped and parsed model file, before anything is packed.
@@ -42,6 +42,8 @@ struct ModelFile {
 uint64_t decoder_weight_bytes(const ModelFile& file);
 
 // `file` must outlive the weights: the embedding is read from it. Throws Error.
-DecoderWeights load_decoder_weights(const ModelFile& file, ThreadPool& pool, const LoadProgress& progress);
+// With `kept`, the packed matrices are taken from that file, or left there for the next start.
+DecoderWeights load_decoder_weights(const ModelFile& file, ThreadPool& pool, const LoadProgress& progress,
+                                    const PackedFile* kept = nullptr);
 
 }  // namespace sillar

@@ -33,6 +33,8 @@ class Decoder:
         kv_type: str,
         kv_blocks: int,
         context: int,
+        packed_path: str,
+        packed_key: bytes,
         progress: Callable[[int, int], object] | None,
     ) -> Decoder: ...
     @property

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .. import _native
 from ..errors import ModelFormatError, ModelUnsupportedError, RequestError, ResourceError, SillarError
 from .memory import available_memory
+from .packed_cache import packed_file
 from .request import BLOCK_TOKENS, SequenceStep, StepResult
 
 Progress = Callable[[int, int], object]
@@ -39,7 +40,8 @@ class NativeOptions:
 
     threads 0: as many as the processor and its quota allow. isa "": the best; else an upper limit
     ("reference", "avx2", "avx512", "amx"). kv_type: "f16", "bf16" or "int8". kv_tokens 0: the context,
-    bounded by the memory that is free. context 0: the model's own.
+    bounded by the memory that is free. context 0: the model's own. keep_packed: large models' packed
+    weights stay on disk and are mapped at the next start.
     """
 
     threads: int = 0
@@ -47,6 +49,7 @@ class NativeOptions:
     kv_type: str = "f16"
     kv_tokens: int = 0
     context: int = 0
+    keep_packed: bool = True
 
 
 @contextmanager
@@ -145,9 +148,19 @@ def load_decoder(
     with _typed_errors():
         file = _native.ModelFile.open(str(path))
         blocks = _kv_blocks(file, options)
+        kept = packed_file(Path(path), file.weight_bytes) if options.keep_packed else None
+        kept_path, kept_key = ("", b"") if kept is None else (str(kept[0]), kept[1])
         return NativeDecoder(
             _native.Decoder.load(
-                file, options.threads, options.isa, options.kv_type, blocks, options.context, progress
+                file,
+                options.threads,
+                options.isa,
+                options.kv_type,
+                blocks,
+                options.context,
+                kept_path,
+                kept_key,
+                progress,
             )
         )
 

@@ -1,0 +1,115 @@
+"""Packed weights kept on disk: which file belongs to a model, what is kept, and how to clear it.
+
+A packed file is named by the SHA-256 of the model's content, so a model that was moved or copied finds
+it again, and a changed one never does. The hash of a file is remembered by its path, size, time and
+inode, so that it is computed once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sillar.hub.cache import atomic_file, cache_dir, sha256_of
+
+SMALLEST = 256 << 20
+"""Models below this many packed bytes are packed faster than it pays to keep them."""
+_DISK_RESERVE = 2 << 30
+_SUFFIX = ".packed"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptWeights:
+    """Packed weights on disk: the model that they came from last, and how large they are."""
+
+    model: str
+    path: Path
+    bytes: int
+    used_at: float
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A model file as it was when its content was hashed."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+    sha256: str
+
+
+def packed_dir() -> Path:
+    """The folder of packed weights."""
+    return cache_dir() / "packed"
+
+
+def packed_file(model: Path, packed_bytes: int) -> tuple[Path, bytes] | None:
+    """Where the packed weights of `model` are or will be kept, and the key that they must carry.
+
+    None where keeping them does not pay, the disk has no room, or the folder cannot be written.
+    """
+    if packed_bytes < SMALLEST:
+        return None
+    try:
+        folder = packed_dir()
+        folder.mkdir(parents=True, exist_ok=True)
+        digest = _content_hash(model.resolve())
+        path = folder / f"{digest[:32]}{_SUFFIX}"
+        if path.exists():
+            os.utime(path)
+        elif shutil.disk_usage(folder).free < packed_bytes + _DISK_RESERVE:
+            return None
+        return path, bytes.fromhex(digest)
+    except OSError:
+        return None
+
+
+def kept_weights() -> list[KeptWeights]:
+    """Everything kept, the most recently used first."""
+    names = {source.sha256[:32]: source.path for source in _sources()}
+    found = []
+    for path in packed_dir().glob(f"*{_SUFFIX}"):
+        status = path.stat()
+        model = names.get(path.stem, "unknown")
+        found.append(KeptWeights(model, path, status.st_size, status.st_mtime))
+    return sorted(found, key=lambda kept: -kept.used_at)
+
+
+def clear_kept_weights() -> int:
+    """Removes all packed weights, unfinished ones too; returns the bytes freed. Those in use stay mapped."""
+    freed = 0
+    for path in packed_dir().glob("*"):
+        freed += path.stat().st_size
+        path.unlink(missing_ok=True)
+    return freed
+
+
+def _content_hash(model: Path) -> str:
+    status = model.stat()
+    memo = packed_dir() / f"{hashlib.sha256(str(model).encode()).hexdigest()[:16]}.json"
+    now = (str(model), status.st_size, status.st_mtime_ns, status.st_ino)
+    known = _read_source(memo)
+    if known is not None and (known.path, known.size, known.mtime_ns, known.inode) == now:
+        return known.sha256
+    source = _Source(*now, sha256=sha256_of(model))
+    with atomic_file(memo) as temporary:
+        temporary.write_text(json.dumps(asdict(source)), encoding="utf-8")
+    return source.sha256
+
+
+def _sources() -> list[_Source]:
+    read = (_read_source(path) for path in packed_dir().glob("*.json"))
+    return [source for source in read if source is not None]
+
+
+def _read_source(path: Path) -> _Source | None:
+    try:
+        return _Source(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
