@@ -84,7 +84,7 @@ def kept_weights() -> list[KeptWeights]:
 def clear_kept_weights() -> int:
     """Removes all packed weights, unfinished ones too; returns the bytes freed. Those in use stay mapped."""
     freed = 0
-    for path in packed_dir().glob("*"):
+    for path in filter(Path.is_file, packed_dir().glob("*")):
         freed += path.stat().st_size
         path.unlink(missing_ok=True)
     return freed
