@@ -33,6 +33,7 @@ had; 4 a document cannot be read; 5 not enough memory or disk; 6 a request that 
 
 COMMANDS = {
     **{"pull": "models", "models": "models", "remove": "models"},
+    **{"cache": "cache"},
     **{"doctor": "machine", "bench": "machine"},
     **{"generate": "generate", "chat": "chat"},
     **{"index": "documents"},
