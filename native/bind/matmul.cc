@@ -158,36 +158,6 @@ nb::ndarray<nb::numpy, float> dequantize(const std::string& isa, uint32_t type, 
   return out;
 }
 
-// Operations or bytes a second of all threads together, over about `seconds`; the best of five parts.
-double probe(const std::string& isa, const std::string& what, int threads, double seconds) {
-  const kernels::MatmulKernels& table = named_kernels(isa);
-  require(what == "int8" || what == "f32" || what == "read", "what: int8, f32 or read");
-  require(threads >= 1 && threads <= 1024, "threads: 1 to 1024");
-  const auto kind = what == "int8" ? kernels::Probe::int8 : what == "f32" ? kernels::Probe::f32 : kernels::Probe::read;
-  const int64_t share = int64_t{256} << 20;  // bytes a thread reads: more than caches hold
-  Buffer memory(kind == kernels::Probe::read ? size_t(share) * size_t(threads) + 4096 : 64);
-  if (kind == kernels::Probe::read) std::fill_n(memory.as<char>(), memory.bytes(), 1);  // real pages
-  nb::gil_scoped_release unlocked;
-  ThreadPool pool({.threads = threads, .cpus = {}});
-  const int64_t amount = kind == kernels::Probe::read ? share / 16 : 1'000'000;
-  double best = 0;
-  for (int part = 0; part < 5; ++part) {
-    int64_t done = 0;
-    const auto start = std::chrono::steady_clock::now();
-    std::chrono::duration<double> elapsed{};
-    do {
-      std::vector<int64_t> counts(size_t(threads) * 16);
-      pool.run(int64_t(counts.size()), [&](int64_t i, int) {
-        counts[size_t(i)] = table.probe(kind, amount, memory.data() + i * (share / 16) % (share * threads));
-      });
-      for (const int64_t count : counts) done += count;
-      elapsed = std::chrono::steady_clock::now() - start;
-    } while (elapsed.count() < seconds / 5);
-    best = std::max(best, double(done) / elapsed.count());
-  }
-  return best;
-}
-
 }  // namespace
 
 void bind_matmul(nb::module_& module) {
@@ -201,8 +171,6 @@ void bind_matmul(nb::module_& module) {
       .def("time", &Weights::time, nb::arg("isa"), nb::arg("x"), nb::arg("threads") = 1, nb::arg("repeats") = 5,
            "Seconds of each of `repeats` products.");
   raw.def("quantize", &quantize, nb::arg("isa"), nb::arg("x"), "values, scales, sums, group sums of x[tokens, cols].");
-  raw.def("probe", &probe, nb::arg("isa"), nb::arg("what"), nb::arg("threads") = 1, nb::arg("seconds") = 1.0,
-          "What the processor reaches at most: operations (int8, f32) or bytes (read) a second.");
   raw.def("dequantize", &dequantize, nb::arg("isa"), nb::arg("type"), nb::arg("bytes"), nb::arg("cols"));
 }
 

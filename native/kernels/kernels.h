@@ -70,8 +70,6 @@ struct Tiling {
   int64_t tokens = 0;
 };
 
-enum class Probe : int { int8 = 0, f32 = 1, read = 2 };
-
 struct MatmulKernels {
   Isa isa;
   // Quantises x[0 .. cols) into row `token` of out (and copies it into out.f32 where that is kept).
@@ -83,9 +81,6 @@ struct MatmulKernels {
   void (*dequantize_row)(const WeightView& src, int64_t row, float* out);
   Tiling (*tiling)(const PackedMatrix& weights, int64_t tokens, int threads);
   size_t scratch_bytes;  // a worker's, 64-byte aligned
-  // The processor's limits, for benchmarks: `amount` rounds of dot products or FMAs in registers, or so many
-  // bytes read from `memory` (which has 4 KiB more). Returns operations (two a multiply-add) or bytes.
-  int64_t (*probe)(Probe what, int64_t amount, const std::byte* memory);
 };
 
 // ---------------------------------------------------------------- attention over a paged KV cache

@@ -7,6 +7,7 @@
 #include "kernels/matmul/avx2_parts.h"
 #include "kernels/matmul/avx2_tile.h"
 #include "kernels/matmul/blocks.h"
+#include "kernels/matmul/tiling.h"
 
 namespace sillar::kernels {
 namespace {
@@ -214,16 +215,10 @@ void quantize(const float* x, int64_t col_begin, int64_t col_end, int64_t token,
 }
 
 Tiling tiling(const PackedMatrix& weights, int64_t tokens, int threads) {
-  const int64_t tiles = (weights.rows + tile_rows - 1) / tile_rows;
-  if (tokens > stream_tokens_max) return {panel_tiles * tile_rows, tokens < token_block ? tokens : token_block};
-  const int64_t tile_bytes = packed_tile_bytes(weights.type, weights.cols);
-  int64_t n = (256 * 1024 + tile_bytes - 1) / tile_bytes;
-  const int64_t fair = tiles / (4 * threads);
-  if (n > fair) n = fair > 0 ? fair : 1;
-  return {n * tile_rows, tokens};
+  return tokens > stream_tokens_max ? panel_tiling(weights, tokens, threads) : stream_tiling(weights, tokens, threads);
 }
 
-const MatmulKernels table = {Isa::avx2, quantize, matmul, dequantize_row, tiling, scratch_bytes_avx2, probe_avx2};
+const MatmulKernels table = {Isa::avx2, quantize, matmul, dequantize_row, tiling, scratch_bytes_avx2};
 
 }  // namespace
 

@@ -6,7 +6,6 @@
 namespace sillar::kernels {
 
 void matmul_float_avx2(const MatmulTask& task);  // f32, f16, bf16
-int64_t probe_avx2(Probe what, int64_t amount, const std::byte* memory);
 constexpr size_t scratch_bytes_avx2 = 192 * 1024;
 
 }  // namespace sillar::kernels

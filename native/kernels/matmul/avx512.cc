@@ -3,6 +3,7 @@
 #include "kernels/matmul/avx512_parts.h"
 #include "kernels/matmul/avx512_unpack.h"
 #include "kernels/matmul/blocks.h"
+#include "kernels/matmul/tiling.h"
 
 namespace sillar::kernels {
 namespace {
@@ -45,17 +46,10 @@ void quantize(const float* x, int64_t col_begin, int64_t col_end, int64_t token,
 }
 
 Tiling tiling(const PackedMatrix& weights, int64_t tokens, int threads) {
-  const int64_t tiles = (weights.rows + tile_rows - 1) / tile_rows;
-  if (tokens > stream_tokens_max) return {4 * tile_rows, tokens < 512 ? tokens : 512};
-  const int64_t tile_bytes = packed_tile_bytes(weights.type, weights.cols);
-  int64_t n = (256 * 1024 + tile_bytes - 1) / tile_bytes;
-  const int64_t fair = tiles / (4 * threads);
-  if (n > fair) n = fair > 0 ? fair : 1;
-  return {n * tile_rows, tokens};
+  return tokens > stream_tokens_max ? panel_tiling(weights, tokens, threads) : stream_tiling(weights, tokens, threads);
 }
 
-const MatmulKernels table = {Isa::avx512, quantize, matmul, dequantize_row, tiling, panel_scratch_bytes_avx512,
-                             probe_avx512};
+const MatmulKernels table = {Isa::avx512, quantize, matmul, dequantize_row, tiling, panel_scratch_bytes_avx512};
 
 }  // namespace
 

@@ -16,10 +16,11 @@ constexpr int64_t chunk_groups = 8;     // 256 columns
 constexpr int64_t token_block = 512;
 constexpr int panel_vectors = 4;        // 64 rows
 
-struct Panel {
+struct alignas(64) Panel {
   uint8_t operands[chunk_groups * group_quads * panel_vectors * 64];
   float scales[chunk_groups * 2 * panel_vectors * tile_rows];
   float mins[chunk_groups * 2 * panel_vectors * tile_rows];
+  int32_t zero_points[2];  // of a half: a pair of int16, see zero_point_pair
 };
 
 struct Scratch {
@@ -29,15 +30,14 @@ struct Scratch {
 static_assert(sizeof(Scratch) <= panel_scratch_bytes_avx512);
 
 // What the register tiles need to know about a type.
-template <int halves_, bool has_min_, int zero_point_>
+template <int halves_, bool has_min_>
 struct Kind {
   static constexpr int halves = halves_;
   static constexpr bool has_min = has_min_;
-  static constexpr int zero_point = zero_point_;
   static constexpr int token_tile = halves == 1 ? 3 : 2;  // two halves keep their partial sums in registers too
 };
 template <WeightType type>
-using KindOf = Kind<packed_format(type).scale_groups, packed_format(type).has_min, packed_format(type).zero_point>;
+using KindOf = Kind<packed_format(type).scale_groups, packed_format(type).has_min>;
 
 // Unpacks groups [group_begin, group_begin + groups) of `vectors` row tiles.
 template <WeightType type>
@@ -63,16 +63,15 @@ void unpack(const uint8_t* tiles, int64_t tile_bytes, int vectors, int64_t group
 
 // Integer dot products of half a group (or a whole one).
 template <class K, int vectors, int tokens>
-[[gnu::always_inline]] inline void dot(const uint8_t* operands, const Tokens& x, int64_t group, int half,
+[[gnu::always_inline]] inline void dot(const Panel& panel, const Tokens& x, int64_t group, int half,
                                        __m512i (&acc)[tokens][vectors]) {
   constexpr int quads = int(group_quads) / K::halves;
+  const uint8_t* operands = panel.operands + group * group_quads * vectors * 64;
   unroll<tokens>([&](auto t) {
     __m512i start = _mm512_setzero_si512();
-    if constexpr (K::zero_point != 0) {
-      constexpr int low = -K::zero_point & 0xffff, high = int(unsigned(low) << 16);
-      const int pair = K::halves == 1 ? (low | high) : half == 0 ? low : high;
+    if constexpr (!K::has_min) {
       const __m512i sums = broadcast32(x.sums + 2 * (t.value * x.groups + group));
-      start = _mm512_dpwssd_epi32(start, sums, _mm512_set1_epi32(pair));
+      start = _mm512_dpwssd_epi32(start, sums, broadcast32(panel.zero_points + half));
     }
     unroll<vectors>([&](auto r) { acc[t.value][r.value] = start; });
   });
@@ -95,11 +94,10 @@ template <class K, int vectors, int tokens>
 template <class K, int vectors, int tokens>
 [[gnu::always_inline]] inline void add_group(const Panel& panel, const Tokens& x, int64_t group,
                                              __m512 (&acc)[tokens][vectors]) {
-  const uint8_t* operands = panel.operands + group * group_quads * vectors * 64;
   const int64_t at = group * K::halves * vectors * tile_rows;
   __m512i dots[tokens][vectors];
   __m512 sum[tokens][vectors];
-  dot<K, vectors, tokens>(operands, x, group, 0, dots);
+  dot<K, vectors, tokens>(panel, x, group, 0, dots);
   unroll<tokens>([&](auto t) {
     unroll<vectors>([&](auto r) {
       const __m512 scale = _mm512_load_ps(panel.scales + at + r.value * tile_rows);
@@ -107,7 +105,7 @@ template <class K, int vectors, int tokens>
     });
   });
   if constexpr (K::halves == 2) {
-    dot<K, vectors, tokens>(operands, x, group, 1, dots);
+    dot<K, vectors, tokens>(panel, x, group, 1, dots);
     unroll<tokens>([&](auto t) {
       unroll<vectors>([&](auto r) {
         const __m512 scale = _mm512_load_ps(panel.scales + at + (vectors + r.value) * tile_rows);
@@ -187,6 +185,7 @@ void multiply_rows(const MatmulTask& task, int64_t row, int64_t token, int64_t t
 
 template <WeightType type>
 void panels(const MatmulTask& task, Scratch& scratch) {
+  for (int half = 0; half < 2; ++half) scratch.panel.zero_points[half] = zero_point_pair<type>(half);
   for (int64_t token = task.token_begin; token < task.token_end; token += token_block) {
     const int64_t tokens = task.token_end - token < token_block ? task.token_end - token : token_block;
     for (int64_t row = task.row_begin; row < task.row_end; row += panel_vectors * tile_rows) {

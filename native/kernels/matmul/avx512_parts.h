@@ -8,7 +8,6 @@ namespace sillar::kernels {
 void matmul_stream_avx512(const MatmulTask& task);                       // quantised, few tokens
 void matmul_panel_avx512(const MatmulTask& task, std::byte* scratch);    // quantised, many tokens
 void matmul_float_avx512(const MatmulTask& task, std::byte* scratch);    // f32, f16, bf16
-int64_t probe_avx512(Probe what, int64_t amount, const std::byte* memory);
 constexpr size_t panel_scratch_bytes_avx512 = 256 * 1024;
 
 }  // namespace sillar::kernels

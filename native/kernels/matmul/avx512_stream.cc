@@ -17,7 +17,8 @@ template <WeightType type, int half>
   constexpr PackedFormat f = packed_format(type);
   constexpr int quads = int(group_quads) / f.scale_groups;
   __m512i acc = _mm512_setzero_si512();
-  if constexpr (f.zero_point != 0) acc = _mm512_dpwssd_epi32(acc, broadcast32(sums), zero_point_pair<type>(half));
+  if constexpr (f.zero_point != 0)
+    acc = _mm512_dpwssd_epi32(acc, broadcast32(sums), _mm512_set1_epi32(zero_point_pair<type>(half)));
   unroll<quads>([&](auto q) {
     constexpr int at = half * quads + q.value;
     acc = _mm512_dpbusd_epi32(acc, operands[at], broadcast32(values + 4 * at));

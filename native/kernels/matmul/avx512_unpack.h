@@ -85,11 +85,10 @@ template <WeightType type>
 // Two int16 in a 32-bit lane, -zero_point where half `half` of a group counts (both without halves):
 // vpdpwssd with the two sums of a group's activations gives the accumulator's start value.
 template <WeightType type>
-[[gnu::always_inline]] inline __m512i zero_point_pair(int half) {
+constexpr int32_t zero_point_pair(int half) {
   constexpr PackedFormat f = packed_format(type);
-  constexpr int low = -f.zero_point & 0xffff;
-  if constexpr (f.scale_groups == 1) return _mm512_set1_epi32(int(unsigned(low) << 16) | low);
-  return _mm512_set1_epi32(half == 0 ? low : int(unsigned(low) << 16));
+  constexpr uint32_t low = uint32_t(-f.zero_point) & 0xffff, high = low << 16;
+  return int32_t(f.scale_groups == 1 ? low | high : half == 0 ? low : high);
 }
 
 [[gnu::always_inline]] inline __m512i broadcast32(const void* p) {

@@ -140,22 +140,7 @@ Tiling tiling(const PackedMatrix& weights, int64_t tokens, int threads) {
   return {std::max<int64_t>(1, tiles / (4 * threads)) * tile_rows, tokens};
 }
 
-// What plain C++ does.
-int64_t probe(Probe what, int64_t amount, const std::byte* memory) {
-  volatile int64_t sink = 0;
-  int64_t sum = 0;
-  if (what != Probe::read) {
-    float acc = 1;
-    for (int64_t i = 0; i < amount; ++i) acc = std::fmaf(acc, 0.5f, 1);
-    sink = int64_t(acc);
-    return 2 * amount;
-  }
-  for (int64_t i = 0; i < amount; ++i) sum += int64_t(memory[i]);
-  sink = sum;
-  return amount + 0 * sink;
-}
-
-const MatmulKernels table = {Isa::reference, quantize, matmul, dequantize_row, tiling, 64, probe};
+const MatmulKernels table = {Isa::reference, quantize, matmul, dequantize_row, tiling, 64};
 
 }  // namespace
 

@@ -1,0 +1,32 @@
+// How a product is dealt to threads: pieces small enough that the last ones end together, also when a
+// neighbour takes a core away, and large enough that unpacking and dealing do not show.
+#pragma once
+
+#include "kernels/kernels.h"
+#include "kernels/matmul/packed.h"
+
+namespace sillar::kernels {
+
+static inline int64_t divided_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
+
+// Many tokens: panels of up to 64 rows. A narrow matrix is split by tokens too, down to 96: a panel is
+// unpacked in the time of about 2 tokens.
+static inline Tiling panel_tiling(const PackedMatrix& weights, int64_t tokens, int threads) {
+  const int64_t wanted = 8 * threads, tokens_max = 512, tokens_min = 96;
+  int64_t rows = 64, row_tasks = divided_up(weights.rows, rows);
+  int64_t parts = divided_up(tokens, tokens_max);
+  while (row_tasks * parts < wanted && tokens / (parts + 1) >= tokens_min) ++parts;
+  if (row_tasks * parts < wanted) rows = 32;
+  const int64_t part = divided_up(divided_up(tokens, parts), 12) * 12;  // whole register tiles
+  return {rows, part < tokens ? part : tokens};
+}
+
+// Few tokens: runs of row tiles of about 256 KiB, at least four a thread.
+static inline Tiling stream_tiling(const PackedMatrix& weights, int64_t tokens, int threads) {
+  int64_t tiles = divided_up(256 * 1024, packed_tile_bytes(weights.type, weights.cols));
+  const int64_t fair = divided_up(weights.rows, tile_rows) / (4 * threads);
+  if (tiles > fair) tiles = fair > 0 ? fair : 1;
+  return {tiles * tile_rows, tokens};
+}
+
+}  // namespace sillar::kernels
