@@ -105,6 +105,8 @@ class Workloads:
         Every step decodes all streams and takes one chunk of the prompt. Returns the seconds of the steps
         before it came (`quiet`) and while it was processed (`busy`); their sum is its time to first token.
         """
+        for stream in range(streams + 1):
+            self.subject.truncate(stream, context if stream < streams else 0)
         tokens, chunk = self._random(prompt, streams), self.subject.mixed_chunk
         current, past = self._random(streams, 99), context
         quiet: list[float] = []
