@@ -13,7 +13,6 @@ from sillar.errors import ModelUnsupportedError, RequestError
 from sillar.tokenizer import Tokenizer
 from tests.native.model_support import ISAS, load
 from tests.oracle.encoder import Bert
-from tests.oracle.models import embedder
 from tests.oracle.tiny import BERT, Tiny, write
 
 SENTENCES = [
@@ -56,13 +55,12 @@ def test_the_batch_changes_nothing(isa: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_e5_in_english_and_spanish(isa: str) -> None:
-    path = embedder()
-    tokenizer = Tokenizer.from_metadata(read_metadata(path))
+def test_e5_in_english_and_spanish(isa: str, embedding_model: Path) -> None:
+    tokenizer = Tokenizer.from_metadata(read_metadata(embedding_model))
     batch = [np.asarray(tokenizer.encode(text, add_bos=True), dtype=np.int32) for text in SENTENCES]
     batch = batch[:1] if isa == "reference" else batch
-    ours = load_encoder(path, NativeOptions(isa=isa)).encode(batch)
-    oracle = Bert(path)
+    ours = load_encoder(embedding_model, NativeOptions(isa=isa)).encode(batch)
+    oracle = Bert(embedding_model)
     for vector, tokens in zip(ours, batch, strict=True):
         assert vector @ oracle.embed(tokens.tolist()) >= 0.999
 

@@ -16,7 +16,6 @@ import pytest
 
 from sillar.engine.native import NativeDecoder
 from tests.native.model_support import load, sequence, table
-from tests.oracle.models import chat_model
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "smollm2_greedy.json").read_text())
 BOUND = 0.75
@@ -24,8 +23,8 @@ BOUND = 0.75
 
 
 @pytest.fixture(scope="module")
-def decoder() -> NativeDecoder:
-    return load(chat_model(), kv_tokens=2048)
+def decoder(chat_model: Path) -> NativeDecoder:
+    return load(chat_model, kv_tokens=2048)
 
 
 def log_probability(case: dict[str, Any], step: int, token: int) -> float:

@@ -19,7 +19,6 @@ import pytest
 
 from tests.native.model_support import ISAS, distance, load, logits, random_tokens, sequence
 from tests.oracle import blocks
-from tests.oracle.models import chat_model
 from tests.oracle.tiny import DECODERS, Tiny, with_weights, write
 from tests.oracle.transformer import Transformer
 
@@ -74,12 +73,11 @@ TEXT = [504, 3575, 282, 4649, 314, 7042, 30, 198, 198, 504, 1797, 1918, 553, 253
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_smollm2_on_real_text(isa: str) -> None:
+def test_smollm2_on_real_text(isa: str, chat_model: Path) -> None:
     """30 layers of int8 activations: the next-token distribution stays within 0.02 nats of fp32's."""
-    path = chat_model()
     tokens = TEXT[:8] if isa == "reference" else TEXT
-    ours = logits(load(path, isa), sequence(tokens)).astype(np.float64)
-    truth = Transformer(path).logits(tokens).astype(np.float64)
+    ours = logits(load(chat_model, isa), sequence(tokens)).astype(np.float64)
+    truth = Transformer(chat_model).logits(tokens).astype(np.float64)
     ours -= np.logaddexp.reduce(ours, axis=-1, keepdims=True)
     truth -= np.logaddexp.reduce(truth, axis=-1, keepdims=True)
     divergence = np.sum(np.exp(truth) * (truth - ours), axis=-1)

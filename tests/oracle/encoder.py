@@ -22,9 +22,8 @@ class Bert:
 
     def embed(self, tokens: list[int]) -> Floats:
         """[dim], unit length."""
-        get = self.w.get
-        x = get("token_embd.weight")[np.asarray(tokens)] + get("position_embd.weight")[: len(tokens)]
-        x = self._norm(x + get("token_types.weight")[0], "token_embd_norm")
+        x = self.w.rows("token_embd.weight", tokens) + self.w.get("position_embd.weight")[: len(tokens)]
+        x = self._norm(x + self.w.get("token_types.weight")[0], "token_embd_norm")
         for i in range(self.layers):
             p = f"blk.{i}."
             x = self._norm(x + self._attention(x, p), p + "attn_output_norm")

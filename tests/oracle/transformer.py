@@ -24,7 +24,7 @@ class Transformer:
 
     def logits(self, tokens: list[int]) -> Floats:
         """[tokens, vocab]"""
-        x = self.w.get("token_embd.weight")[np.asarray(tokens)]
+        x = self.w.rows("token_embd.weight", tokens)
         for i in range(self.layers):
             p = f"blk.{i}."
             x = x + self._attention(self._norm(x, p + "attn_norm"), p)

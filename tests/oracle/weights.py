@@ -37,6 +37,11 @@ class Weights:
         values = gguf.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
         return values.reshape(tensor.shape[::-1])
 
+    def rows(self, name: str, indices: list[int]) -> Floats:
+        """Some rows of a matrix, without dequantising all of it."""
+        tensor = self._tensors[name]
+        return gguf.dequantize(tensor.data[np.asarray(indices)], tensor.tensor_type).astype(np.float32)
+
     def product(self, x: Floats, stem: str, name: str = "") -> Floats:
         """x times the transposed matrix `stem`.weight, plus its bias where it has one."""
         name = name or f"{stem}.weight"
