@@ -54,15 +54,24 @@ def test_the_batch_changes_nothing(isa: str, tmp_path: Path) -> None:
     assert encoder.encode([]).shape == (0, 256)
 
 
-@pytest.mark.parametrize("isa", ISAS)
-def test_e5_in_english_and_spanish(isa: str, embedding_model: Path) -> None:
+@pytest.fixture(scope="module")
+def e5_truth(embedding_model: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The sentences' tokens and their vectors in fp32."""
     tokenizer = Tokenizer.from_metadata(read_metadata(embedding_model))
     batch = [np.asarray(tokenizer.encode(text, add_bos=True), dtype=np.int32) for text in SENTENCES]
+    oracle = Bert(embedding_model)
+    return batch, [oracle.embed(tokens.tolist()) for tokens in batch]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_e5_in_english_and_spanish(
+    isa: str, embedding_model: Path, e5_truth: tuple[list[np.ndarray], list[np.ndarray]]
+) -> None:
+    batch, truth = e5_truth
     batch = batch[:1] if isa == "reference" else batch
     ours = load_encoder(embedding_model, NativeOptions(isa=isa)).encode(batch)
-    oracle = Bert(embedding_model)
-    for vector, tokens in zip(ours, batch, strict=True):
-        assert vector @ oracle.embed(tokens.tolist()) >= 0.999
+    for vector, expected in zip(ours, truth, strict=False):
+        assert vector @ expected >= 0.999
 
 
 def test_wrong_texts(tmp_path: Path) -> None:
