@@ -10,7 +10,7 @@ from sillar.engine.codec import Message
 from sillar.errors import TemplateError
 
 BOS, USER, ASSISTANT, EOS = 0, 1, 2, 3
-_WORDS = [b"\xc3", b"\xa9", b"?", *(bytes([c]) for c in range(32, 127) if c != ord("?"))]
+_WORDS = [b"\xc3", b"\xa9", b"?", b"\n", *(bytes([c]) for c in range(32, 127) if c != ord("?"))]
 PIECES = dict(enumerate(_WORDS[:97], start=4))
 _BY_CHARACTER = {piece.decode(): token for token, piece in PIECES.items() if token > 5}
 
@@ -33,9 +33,13 @@ class FakeCodec:
 
     eos_ids = frozenset({EOS})
     vocab_size = 101
+    template_source = ""
 
     def encode(self, text: str) -> list[int]:
         return [BOS, *self._plain(text)]
+
+    def encode_text(self, text: str) -> list[int]:
+        return self._plain(text)
 
     def encode_chat(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None

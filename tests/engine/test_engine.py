@@ -115,6 +115,9 @@ class Grammar:
         self.taken = 0
         self.fail_after = fail_after
 
+    def fresh(self) -> Grammar:
+        return Grammar(self.fail_after)
+
     def mask(self) -> NDArray[np.uint32]:
         if self.taken >= self.fail_after:
             raise RequestError("the grammar is exhausted")

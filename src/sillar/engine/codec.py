@@ -26,8 +26,17 @@ class Codec(Protocol):
     @property
     def vocab_size(self) -> int: ...
 
+    @property
+    def template_source(self) -> str:
+        """The chat template itself: which formats it knows can be read from it."""
+        ...
+
     def encode(self, text: str) -> list[int]:
         """A plain prompt's tokens, with the model's begin token if it has one."""
+        ...
+
+    def encode_text(self, text: str) -> list[int]:
+        """The tokens of a piece of text, without begin or end tokens."""
         ...
 
     def encode_chat(

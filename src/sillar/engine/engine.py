@@ -98,6 +98,11 @@ class Engine:
             self._thread = None
 
     @property
+    def vocab_size(self) -> int:
+        """Tokens that the model's output has rows for."""
+        return self._stepper.vocab_size
+
+    @property
     def active(self) -> int:
         """Requests that run or wait."""
         return len(self._streams)

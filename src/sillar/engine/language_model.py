@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sillar.engine.codec import Codec, Message
 from sillar.engine.engine import Engine, EngineOptions
+from sillar.engine.grammar import GrammarCompiler
 from sillar.engine.request import GenerationParams
 from sillar.engine.text_stream import Choice, TextEvent, TextStream
 
@@ -40,6 +41,7 @@ class LanguageModel:
         self.engine = engine
         self.codec = codec
         self._resources = resources or nullcontext()
+        self.grammars = GrammarCompiler(codec, engine.vocab_size)
 
     @classmethod
     def load(
@@ -65,6 +67,7 @@ class LanguageModel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.engine.close()
+        self.grammars.close()
         self._resources.__exit__(None, None, None)
 
     @property
@@ -136,7 +139,9 @@ class LanguageModel:
         try:
             for index in range(n):
                 sampling = replace(params.sampling, seed=params.sampling.seed + index)
-                stream = self.engine.submit(prompt, replace(params, sampling=sampling))
+                constraint = params.constraint and params.constraint.fresh()
+                own = replace(params, sampling=sampling, constraint=constraint)
+                stream = self.engine.submit(prompt, own)
                 choices.append(Choice(index, stream, self.codec, params))
         except Exception:
             for choice in choices:

@@ -32,8 +32,15 @@ class ModelCodec:
     def vocab_size(self) -> int:
         return self.tokenizer.vocab_size
 
+    @property
+    def template_source(self) -> str:
+        return self.template.tool_source or self.template.source
+
     def encode(self, text: str) -> list[int]:
         return self.tokenizer.encode(text)
+
+    def encode_text(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text, add_bos=False, add_eos=False)
 
     def encode_chat(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None

@@ -104,6 +104,10 @@ FinishReason = Literal["stop", "length", "cancelled"]
 class Constraint(Protocol):
     """A grammar that a request's output follows. One instance a request; called between steps only."""
 
+    def fresh(self) -> Constraint:
+        """The same grammar at its beginning, for another request."""
+        ...
+
     def mask(self) -> NDArray[np.uint32]:
         """Bit mask of the tokens allowed next, [ceil(vocab / 32)]."""
         ...

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
+from sillar.engine.grammar import Grammar
 from sillar.engine.language_model import LanguageModel
+from sillar.engine.request import TokenScore
 from sillar.engine.text_stream import TextEvent, TextStream
 from sillar.server.answer import UsageSum, chat_logprobs, envelope, timed
 from sillar.server.auth import Client, require_key
-from sillar.server.chat_types import ChatRequest
+from sillar.server.chat_types import ChatRequest, ResponseFormat
 from sillar.server.errors import ApiError
 from sillar.server.params import generation_params
 from sillar.server.state import ServerState
 from sillar.server.streaming import DONE, EventStream, sse, while_connected
+from sillar.server.tools import CallFinder, ToolUse
 
 
 def router(state: ServerState) -> APIRouter:
@@ -29,9 +33,7 @@ def router(state: ServerState) -> APIRouter:
         body: ChatRequest, request: Request, client: Annotated[Client, Depends(require_key("generate"))]
     ) -> Response:
         """Answers a conversation, whole or as a stream of chunks."""
-        arrived = time.perf_counter()
-        model = state.language_model(body.model)
-        answer = _Answer(state, model, body, arrived)
+        answer = _Answer(state, state.language_model(body.model), body, time.perf_counter())
         stream = await while_connected(request, answer.open(client))
         if body.stream:
             return EventStream(answer.chunks(stream), stream.cancel)
@@ -49,14 +51,20 @@ class _Answer:
         self._body = body
         self._arrived = arrived
         self._usage = UsageSum()
+        self._count = body.n or 1
         self._top = body.top_logprobs or 0
         if self._top and not body.logprobs:
             raise ApiError(400, "top_logprobs needs logprobs: true", param="top_logprobs")
+        self._tools = ToolUse(body, model.codec.template_source)
+        self._finders = [CallFinder() for _ in range(self._count)] if self._tools.tools else None
+        self._grammar = response_grammar(body.response_format)
+        if self._grammar and self._tools.tools:
+            raise ApiError(400, "response_format and tools exclude each other", param="response_format")
 
     async def open(self, client: Client) -> TextStream:
         """Queues the request; what is wrong with it is raised here."""
         body = self._body
-        most = body.max_completion_tokens or body.max_tokens
+        most = body.max_completion_tokens if body.max_tokens is None else body.max_tokens
         defaults = self._state.options.config.sampling
         params = generation_params(
             body,
@@ -66,31 +74,33 @@ class _Answer:
             max_tokens=defaults.max_tokens if most is None else most,
             logprobs=max(1, self._top) if body.logprobs else 0,
         )
-        messages = [message.plain() for message in body.messages]
-        return await self._model.open_chat(messages, params, n=body.n or 1)
+        grammar = self._grammar or self._tools.grammar
+        if grammar is not None:
+            params = replace(params, constraint=await self._model.grammars.compile(grammar))
+        messages = self._tools.messages([message.plain() for message in body.messages])
+        tools = self._tools.for_template
+        return await self._model.open_chat(messages, params, tools=tools, n=self._count)
 
     async def whole(self, stream: TextStream) -> dict[str, Any]:
         """The answer in one piece."""
-        count = self._body.n or 1
-        texts = [""] * count
-        scores: list[list[Any]] = [[] for _ in range(count)]
-        reasons: list[str | None] = [None] * count
+        deltas: list[list[dict[str, Any]]] = [[] for _ in range(self._count)]
+        scores: list[list[TokenScore]] = [[] for _ in range(self._count)]
+        reasons: list[str | None] = [None] * self._count
         try:
             async for event in timed(stream, self._state.metrics, self._model.name, self._arrived):
-                texts[event.index] += event.text
+                delta, reasons[event.index] = self._delta(event)
+                deltas[event.index].append(delta)
                 scores[event.index].extend(event.tokens)
-                self._note(event)
-                reasons[event.index] = event.finish_reason or reasons[event.index]
         finally:
             stream.cancel()
         choices = [
             {
                 "index": i,
-                "message": {"role": "assistant", "content": texts[i], "refusal": None},
+                "message": _message(deltas[i]),
                 "logprobs": self._logprobs(scores[i]),
                 "finish_reason": reasons[i],
             }
-            for i in range(count)
+            for i in range(self._count)
         ]
         head = envelope("chatcmpl", "chat.completion", self._model.name)
         return {**head, "choices": choices, "usage": self._usage.payload()}
@@ -102,31 +112,66 @@ class _Answer:
         wants_usage = options is not None and bool(options.include_usage)
         if wants_usage:
             head["usage"] = None
-        for i in range(self._body.n or 1):
-            yield sse(_chunk(head, i, {"role": "assistant", "content": "", "refusal": None}))
+        for i in range(self._count):
+            yield sse({**head, "choices": [_choice(i, {"role": "assistant", "content": ""}, None, None)]})
         async for event in timed(stream, self._state.metrics, self._model.name, self._arrived):
-            self._note(event)
-            delta = {"content": event.text} if event.text or not event.finish_reason else {}
+            delta, reason = self._delta(event)
             logprobs = self._logprobs(event.tokens) if event.tokens else None
-            yield sse(_chunk(head, event.index, delta, logprobs, event.finish_reason))
+            if delta or logprobs or reason:
+                yield sse({**head, "choices": [_choice(event.index, delta, logprobs, reason)]})
         if wants_usage:
             yield sse({**head, "choices": [], "usage": self._usage.payload()})
         yield DONE
 
-    def _note(self, event: TextEvent) -> None:
+    def _delta(self, event: TextEvent) -> tuple[dict[str, Any], str | None]:
+        """What an event adds to the message, and the reason when it is the last."""
+        text, reason = event.text, event.finish_reason
+        calls: list[dict[str, Any]] = []
+        if self._finders is not None:
+            finder = self._finders[event.index]
+            text = finder.push(text)
+            if reason is not None:
+                rest, calls = finder.finish()
+                text += rest
         if event.usage is not None:
             self._usage.add(event.usage, first=event.index == 0)
+        delta: dict[str, Any] = {"content": text} if text else {}
+        if calls:
+            delta["tool_calls"] = [{"index": i, **call} for i, call in enumerate(calls)]
+            return delta, "tool_calls" if reason == "stop" else reason
+        return delta, reason
 
     def _logprobs(self, tokens: Any) -> dict[str, Any] | None:
         return chat_logprobs(self._model.codec, tokens, self._top) if self._body.logprobs else None
 
 
-def _chunk(
-    head: dict[str, Any],
-    index: int,
-    delta: dict[str, Any],
-    logprobs: dict[str, Any] | None = None,
-    reason: str | None = None,
+def response_grammar(form: ResponseFormat | None) -> Grammar | None:
+    """What a response format asks of the output. Raises ApiError for one that is not whole."""
+    if form is None or form.type == "text":
+        return None
+    if form.type == "json_object":
+        return Grammar.json_schema({"type": "object"})
+    if form.type == "regex":
+        if not form.pattern:
+            raise ApiError(400, "type 'regex' needs a pattern", param="response_format")
+        return Grammar("regex", form.pattern)
+    schema = (form.json_schema or {}).get("schema")
+    if not isinstance(schema, dict):
+        raise ApiError(400, "json_schema needs a schema", param="response_format")
+    return Grammar.json_schema(schema)
+
+
+def _message(deltas: list[dict[str, Any]]) -> dict[str, Any]:
+    text = "".join(delta.get("content", "") for delta in deltas)
+    calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+    if calls:
+        message["content"] = text.strip() or None
+        message["tool_calls"] = [{k: v for k, v in call.items() if k != "index"} for call in calls]
+    return message
+
+
+def _choice(
+    index: int, delta: dict[str, Any], logprobs: dict[str, Any] | None, reason: str | None
 ) -> dict[str, Any]:
-    choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
-    return {**head, "choices": [choice]}
+    return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
