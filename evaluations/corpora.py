@@ -48,7 +48,7 @@ DEMO = (
     Part("debian-reference-en", "*/debian-reference.en.pdf", "english"),
     Part("debian-reference-es", f"{_REFERENCE}/ch0[1-3].es.html", "español"),
 )
-DEMO_QUESTION = "How do I find out which package a file belongs to?"
+DEMO_QUESTION = "What does the boot loader do when the system starts?"
 DOCUTILS_QUESTION = "How can I include mathematical equations in documents?"
 
 

@@ -176,8 +176,10 @@ class _Walker:
             self.row.append(" ".join("".join(self.buffer).split()))
             self.buffer.clear()
         elif tag == "tr":
-            if self.row and any(self.row):
-                self.rows.append(" | ".join(self.row))
+            filled = [cell for cell in self.row or () if cell]
+            if filled:
+                # One full cell is layout (a note with its icon), no row of data.
+                self.rows.append(" | ".join(self.row or ()) if len(filled) > 1 else filled[0])
             self.row = None
             self.buffer.clear()
 
