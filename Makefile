@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 DEMO ?= demo-data
-QUESTION ?= How do I find out which package a file belongs to?
+QUESTION ?=
 PYTEST_ARGS ?=
 BENCH ?= --quick
 
@@ -47,7 +47,7 @@ models: $(STAMPS)/sillar ## pull the two default models
 demo: models ## index a folder of real documents and answer a question with citations
 	@test -e $(DEMO)/.complete || { $(BIN)/python -m evaluations.corpora demo --out $(DEMO) && touch $(DEMO)/.complete; }
 	@$(BIN)/sillar index $(DEMO)
-	$(BIN)/sillar ask $(DEMO) "$(QUESTION)"
+	@question="$(QUESTION)"; set -x; $(BIN)/sillar ask $(DEMO) "$${question:-$$(cat $(DEMO)/.question)}"
 
 test: lint types layers checks pytest ## lint, types, layer and size checks, then the whole suite
 
