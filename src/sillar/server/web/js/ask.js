@@ -4,7 +4,7 @@ import { post, stream } from "./api.js";
 import { h, notice } from "./dom.js";
 import { handOff } from "./handoff.js";
 import { complain } from "./complain.js";
-import { language, number, t } from "./text.js";
+import { number, t } from "./text.js";
 import { openPassage, place } from "./viewer.js";
 
 const turns = []; // {question, answer}: kept while the page is open, sent along for follow-ups
@@ -59,7 +59,7 @@ async function run(question, log, signal) {
   ]);
   let shown = "";
   try {
-    for await (const { event, data } of stream("/v1/ask", { question, history, language: language(), stream: true }, signal)) {
+    for await (const { event, data } of stream("/v1/ask", { question, history, stream: true }, signal)) {
       if (event === "delta") text.textContent = shown += data.text;
       else if (event === "error") throw new Error(data.error.message);
       else if (event === "answer") {
