@@ -103,3 +103,13 @@ def test_models_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_models_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("models") == 0
     assert "qwen2.5-coder-1.5b-instruct" in capsys.readouterr().out
+
+
+def test_a_defect_is_one_line_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sillar.hub.local_models", lambda: 1 / 0)
+    assert run("models") == 1
+    assert capsys.readouterr().err.startswith("sillar: this is a defect: ZeroDivisionError")
+    with pytest.raises(ZeroDivisionError):
+        main(["--debug", "models"])

@@ -64,3 +64,24 @@ def test_an_index_file_of_ones_own(folder: Path, tmp_path: Path) -> None:
 
 def test_what_is_no_folder_is_an_error(folder: Path) -> None:
     assert run("index", str(folder / "pump.md")) == 4
+
+
+def test_ask_quotes_with_a_citation(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    question = "How often is the filter of the pump changed?"
+    assert run("index", str(folder)) == 0
+    assert run("ask", str(folder), question, "--style", "quote", "--never-abstain", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert set(answer) >= {"answer", "citations", "abstained", "timings", "tokens"}
+    assert answer["timings"].keys() == {"retrieve", "ttft", "total"}
+    citation = answer["citations"][0]
+    assert citation["document"] == "pump.md"
+    assert citation["quote"] in "Change the filter of the pump every four weeks."
+    assert run("ask", str(folder), question, "--style", "quote", "--never-abstain") == 0
+    captured = capsys.readouterr()
+    assert "[1] pump.md, The pump" in captured.out
+    assert "retrieved in" in captured.err
+
+
+def test_ask_before_index_says_what_to_type(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("ask", str(folder), "What?") == 4
+    assert f"Type: sillar index {folder}" in capsys.readouterr().err

@@ -36,7 +36,7 @@ COMMANDS = {
     **{"cache": "cache"},
     **{"doctor": "machine", "bench": "machine"},
     **{"generate": "generate", "chat": "chat"},
-    **{"index": "documents"},
+    **{"index": "documents", "ask": "documents"},
     **{"serve": "serve", "key": "serve"},
 }
 """Command -> the module here that has it; only the one that is asked for is imported."""
@@ -99,6 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         note(f"sillar: {error}")
         sys.exit(exit_code(error))
+    except Exception as error:
+        if session.debug:
+            raise
+        name = type(error).__name__
+        note(f"sillar: this is a defect: {name}: {error} (sillar --debug ... shows where)")
+        sys.exit(1)
 
 
 def exit_code(error: SillarError) -> int:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import AsyncExitStack
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sillar.cli import options
-from sillar.cli.load import embedder, run
+from sillar.cli.load import embedder, language_model, run
 from sillar.cli.output import note, print_json, progress_bar
 from sillar.config import EngineConfig, load_config
-from sillar.documents import Index, IndexReport, default_index_path
+from sillar.documents import (
+    Answer,
+    AnswerOptions,
+    Citation,
+    Index,
+    IndexReport,
+    default_index_path,
+    stream_answer,
+)
+from sillar.errors import DocumentError
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder of documents.")]
 IndexFile = Annotated[
@@ -20,9 +32,18 @@ IndexFile = Annotated[
 ]
 
 
+class Style(StrEnum):
+    """How an answer is made; see sillar.documents.AnswerOptions."""
+
+    auto = "auto"
+    quote = "quote"
+    generate = "generate"
+
+
 def register(app: typer.Typer) -> None:
     """Adds this file's commands."""
     app.command()(index)
+    app.command()(ask)
 
 
 def index(
@@ -56,6 +77,40 @@ def index(
     )
 
 
+def ask(
+    folder: Folder,
+    question: Annotated[str, typer.Argument(help="In any language that the embedder knows.")],
+    index_file: IndexFile = None,
+    style: Annotated[Style, typer.Option(help="Quote, generate, or both where supported.")] = Style.auto,
+    passages: Annotated[int, typer.Option(min=1, max=64, help="Passages to answer from.")] = 4,
+    never_abstain: Annotated[
+        bool, typer.Option("--never-abstain", help="Answer even where hardly anything supports it.")
+    ] = False,
+    model: options.Model = "",
+    threads: options.Threads = None,
+    isa: options.Isa = None,
+    context: options.Context = None,
+    kv_type: options.KvType = None,
+    as_json: options.JsonFlag = False,
+) -> None:
+    """Answer a question from an indexed folder, with citations, or say that it does not know.
+
+    Example: sillar ask ~/manuals "How often is the filter changed?" --json
+    """
+    config = load_config()
+    engine = options.engine_config(config.engine, threads, isa, context, kv_type)
+    path = index_file or default_index_path(folder)
+    if not path.is_file():
+        raise DocumentError(f"{folder} has no index yet. Type: sillar index {folder}")
+    chat = "" if style is Style.quote else model or config.models.chat
+    wanted = AnswerOptions(style=style.value, passages=passages, abstain=not never_abstain)
+    answer = run(_ask(question, path, (config.models.embedder, chat), engine, wanted, show=not as_json))
+    if as_json:
+        print_json(answer.to_json())
+    else:
+        _show(answer)
+
+
 async def _index(
     folder: Path, path: Path, model: str, engine: EngineConfig, *, rebuild: bool, retry: bool
 ) -> IndexReport:
@@ -64,3 +119,46 @@ async def _index(
             return await opened.add_folder(
                 folder, lambda step: update(step.file, step.done, step.total), retry_failed=retry
             )
+
+
+async def _ask(
+    question: str,
+    path: Path,
+    models: tuple[str, str],
+    engine: EngineConfig,
+    wanted: AnswerOptions,
+    *,
+    show: bool,
+) -> Answer:
+    """The answer, written to stdout as it comes if `show`; `models`: embedder, and chat model or ""."""
+    async with AsyncExitStack() as stack:
+        loaded = await stack.enter_async_context(embedder(models[0], engine))
+        index = await stack.enter_async_context(Index.open(path, loaded))
+        model = await stack.enter_async_context(language_model(models[1], engine)) if models[1] else None
+        async for event in stream_answer(question, index, model, wanted):
+            if show:
+                sys.stdout.write(event.text)
+                sys.stdout.flush()
+            if event.answer is not None:
+                return event.answer
+    raise AssertionError("an answer's last event holds the answer")
+
+
+def _show(answer: Answer) -> None:
+    lines = ["", *(line for citation in answer.citations for line in _citation(citation))]
+    sys.stdout.write("\n".join(lines) + "\n")
+    timings, tokens = answer.timings, answer.tokens
+    note(
+        f"retrieved in {timings['retrieve']:.2f} s, first words after {timings['ttft']:.2f} s, "
+        f"all after {timings['total']:.2f} s; {tokens['prompt']} + {tokens['completion']} tokens"
+    )
+
+
+def _citation(citation: Citation) -> tuple[str, str, str]:
+    places = [
+        f"page {citation.page}" if citation.page else "",
+        citation.section,
+        f"lines {citation.lines[0]}-{citation.lines[1]}" if citation.lines else "",
+    ]
+    where = ", ".join([citation.document, *filter(None, places)])
+    return "", f"[{citation.number}] {where}", f'    "{citation.quote}"'

