@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sillar.documents.journal import Journal
 from sillar.engine.embedder import Embedder, EmbedderSpec
 from sillar.engine.engine import Engine, EngineOptions
 from sillar.engine.language_model import LanguageModel
+from sillar.server import documents_api, page
 from sillar.server.app import create_app
 from sillar.server.auth import KeyStore
+from sillar.server.library import Library
 from sillar.server.listen import make_server
 from sillar.server.options import Limits, ServerOptions
 from sillar.server.state import ServerState
+from tests.documents.fakes import open_index
 from tests.engine.fake import FakeStepper
 from tests.engine.fake_text import EOS, FakeCodec
 
@@ -68,9 +73,10 @@ def live_server(
     engine: EngineOptions | None = None,
     pause: float = 0.0,
     keys: KeyStore | None = None,
+    documents: Path | None = None,
     **app_options: Any,
 ) -> Iterator[Live]:
-    """Starts it, hands it over, and stops it."""
+    """Starts it, hands it over, and stops it. `documents`: a folder to answer from, with the page."""
     options = ServerOptions(port=0, limits=limits or Limits())
     started: threading.Event = threading.Event()
     live: list[Live] = []
@@ -78,8 +84,11 @@ def live_server(
 
     async def main() -> None:
         model, embedder = fake_models(engine or EngineOptions(), pause)
-        async with model:
+        async with model, _library(documents) as library:
             state = ServerState(options, {"fake": model}, {"fake-embedder": embedder}, keys)
+            if library is not None:
+                routers = [page.router(), documents_api.router(state, library)]
+                app_options.update(routers=routers, public=page.PUBLIC)
             server = make_server(create_app(state, **app_options), state, lambda _: None)
             server.capture_signals = _no_signals  # type: ignore[method-assign,assignment]
             task = asyncio.ensure_future(server.serve())
@@ -100,6 +109,18 @@ def live_server(
         stop[0]()
         thread.join(60)
         assert not thread.is_alive(), "the server did not stop"
+
+
+@asynccontextmanager
+async def _library(folder: Path | None) -> AsyncIterator[Library | None]:
+    if folder is None:
+        yield None
+        return
+    beside = folder.with_name(f"{folder.name}-index")
+    library = Library(open_index(beside / "i.db"), Journal(beside / "j.db"), folder, beside / "uploads")
+    await library.index.add_folder(folder)
+    yield library
+    await library.close()
 
 
 @contextmanager
