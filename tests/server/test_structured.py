@@ -113,6 +113,7 @@ def test_calls_are_found_in_any_cut_of_the_text(size: int) -> None:
         ("a < b <tool", "a < b <tool", []),
         ("x <tool_call>no json</tool_call>", "x <tool_call>no json</tool_call>", []),
         (call.removesuffix("</tool_call>"), "", ["f"]),
+        (call + '\n<tool_call>\n{"name": "f", "arg', "", ["f"]),
     ]:
         finder, out = CallFinder(), ""
         for begin in range(0, len(text), size):

@@ -117,9 +117,9 @@ def _calls(text: str) -> list[dict[str, Any]]:
             call = json.loads(part.partition(_END)[0])
             name, arguments = call["name"], call.get("arguments", {})
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return []
+            return calls  # cut by max_tokens: the whole ones count
         if not isinstance(name, str):
-            return []
+            return calls
         arguments = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
         function = {"name": name, "arguments": arguments}
         calls.append({"id": f"call_{secrets.token_hex(12)}", "type": "function", "function": function})

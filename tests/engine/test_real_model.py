@@ -1,0 +1,84 @@
+"""The real default model through the whole engine: lookup, batches and the prefix cache change nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("sillar._native")
+
+from sillar.engine.engine import EngineOptions
+from sillar.engine.grammar import Grammar
+from sillar.engine.language_model import LanguageModel
+from sillar.engine.native import NativeOptions
+from sillar.engine.request import GenerationParams, SamplingParams
+
+TEXT = (
+    "The harbour of Callao is the main port of Peru. Ships leave for Valparaíso every Monday, and for "
+    "Guayaquil every Thursday. The customs house opens at eight."
+)
+QUESTIONS = [
+    f"{TEXT}\n\nWhen do ships leave for Guayaquil?",
+    f"{TEXT}\n\nRepeat the text word for word.",
+    f"{TEXT}\n\nWhen does the customs house open?",
+    "Count from one to twenty.",
+]
+
+
+@pytest.fixture(scope="module")
+def options() -> NativeOptions:
+    return NativeOptions(kv_tokens=4096, context=2048)
+
+
+async def answer(model: LanguageModel, question: str, temperature: float) -> tuple[str, int]:
+    params = GenerationParams(sampling=SamplingParams(temperature=temperature, seed=11), max_tokens=48)
+    text, accepted = "", 0
+    async for event in model.chat([{"role": "user", "content": question}], params):
+        text += event.text
+        accepted = event.usage.accepted_tokens if event.usage else accepted
+    return text, accepted
+
+
+@pytest.fixture
+async def plain(chat_model: Path, options: NativeOptions) -> AsyncIterator[LanguageModel]:
+    """No lookup, no sharing, one request at a time."""
+    engine = EngineOptions(max_running=1, lookup=False, prefix_cache=False)
+    async with LanguageModel.load(chat_model, options, options=engine) as model:
+        yield model
+
+
+@pytest.fixture
+async def full(chat_model: Path, options: NativeOptions) -> AsyncIterator[LanguageModel]:
+    async with LanguageModel.load(chat_model, options) as model:
+        yield model
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+async def test_the_same_answers_whatever_the_engine_does(
+    plain: LanguageModel, full: LanguageModel, temperature: float
+) -> None:
+    expected = [(await answer(plain, question, temperature))[0] for question in QUESTIONS]
+    for _ in range(2):  # the second time from the prefix cache
+        results = await asyncio.gather(*(answer(full, q, temperature) for q in QUESTIONS))
+        assert [text for text, _ in results] == expected
+    assert full.engine.stats.cached_tokens > 100
+    if temperature == 0:
+        assert full.engine.stats.accepted_tokens > 10
+
+
+async def test_a_schema_is_followed(full: LanguageModel) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"name": {"type": "string", "maxLength": 20}, "age": {"type": "integer"}},
+        "required": ["name", "age"],
+        "additionalProperties": False,
+    }
+    constraint = await full.grammars.compile(Grammar.json_schema(schema))
+    params = GenerationParams(max_tokens=60, constraint=constraint)
+    question = "Maria is 31 years old. Give her name and age as JSON."
+    events = [event async for event in full.chat([{"role": "user", "content": question}], params)]
+    assert json.loads("".join(event.text for event in events)) == {"name": "Maria", "age": 31}
