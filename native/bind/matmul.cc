@@ -153,8 +153,9 @@ nb::object quantize(const std::string& isa, const Rows& x) {
 
 nb::ndarray<nb::numpy, float> dequantize(const std::string& isa, uint32_t type, const Bytes& bytes, int64_t cols) {
   const WeightView view = checked_view(type, bytes, cols);
+  const kernels::MatmulKernels& table = named_kernels(isa);
   auto out = new_array<float>({size_t(view.rows), size_t(cols)});
-  for (int64_t r = 0; r < view.rows; ++r) named_kernels(isa).dequantize_row(view, r, out.data() + r * cols);
+  for (int64_t r = 0; r < view.rows; ++r) table.dequantize_row(view, r, out.data() + r * cols);
   return out;
 }
 
