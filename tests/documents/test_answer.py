@@ -78,6 +78,7 @@ async def test_supported_words_of_the_model_are_kept_and_cited(index: Index) -> 
         "The client needs 200 MB of disk.",
         "",
         "[3]",
+        "90.",
     ],
 )
 async def test_unsupported_words_of_the_model_are_replaced_by_the_quote(index: Index, said: str) -> None:

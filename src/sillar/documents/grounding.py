@@ -82,7 +82,8 @@ def keep_supported(
         sentence = text[start:end]
         content = _content(sentence)
         added = [word for word in content if word not in asked]
-        if not added or not sentences:
+        # "1." alone, a list's number, says nothing.
+        if not sentences or not added or not any(c.isalpha() for word in content for c in word):
             continue
         source = max(sentences, key=lambda s: _share(content, set(_content(s.text)) | asked))
         here = set(_content(source.text))
