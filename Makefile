@@ -45,9 +45,10 @@ models: $(STAMPS)/sillar ## pull the two default models
 	@$(BIN)/sillar pull smollm2-135m-instruct multilingual-e5-small
 
 demo: models ## index a folder of real documents and answer a question with citations
-	@test -e $(DEMO)/.complete || { $(BIN)/python -m evaluations.corpora demo --out $(DEMO) && touch $(DEMO)/.complete; }
+	@test -e $(DEMO)/.question || $(BIN)/python -m evaluations.corpora demo --out $(DEMO)
 	@$(BIN)/sillar index $(DEMO)
-	@question="$(QUESTION)"; set -x; $(BIN)/sillar ask $(DEMO) "$${question:-$$(cat $(DEMO)/.question)}"
+	@question='$(QUESTION)'; question="$${question:-$$(cat $(DEMO)/.question)}"; \
+	  echo "sillar ask $(DEMO) \"$$question\""; $(BIN)/sillar ask $(DEMO) "$$question"
 
 test: lint types layers checks pytest ## lint, types, layer and size checks, then the whole suite
 
