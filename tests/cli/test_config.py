@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -59,3 +62,14 @@ def test_errors_say_where_and_what(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         load(settings, text, **variables)
+
+
+def test_the_page_names_every_key_with_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs/configuration.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+\.\w+)`[^|]*\| ([^|]+) \|", page, re.MULTILINE))
+    defaults = {
+        f"{table}.{key}": json.dumps(value)
+        for table, values in asdict(Config()).items()
+        for key, value in values.items()
+    }
+    assert rows == defaults
