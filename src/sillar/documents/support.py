@@ -16,6 +16,10 @@ from sillar.documents.search import query_terms
 from sillar.documents.sentences import spans
 
 _MOST_SENTENCES = 32
+_SAME_QUESTION = (0.88, 0.96)
+"""Cosine of a question and a heading: from where it counts, and from where it asks the same."""
+_HEADING_LOGIT = 4.0
+"""What a heading that asks the question adds to the logit of support."""
 _USUAL_MARGIN = 0.035
 """Similarity of the best passage above the others', where there are no others to compare with."""
 
@@ -96,15 +100,20 @@ async def find_support(
         return Support((), 0.0, False)
     if vector is None:
         vector = (await embedder.embed([question], "query"))[0]
-    rows = await embedder.embed([sentence.text for sentence in sentences], "passage")
-    similarity = rows @ vector
+    headings = [passage.headings[-1] if passage.headings else "" for passage in passages]
+    texts = [sentence.text for sentence in sentences] + [heading for heading in headings if heading]
+    similarity = (await embedder.embed(texts, "passage")) @ vector
+    asked = _headings_that_ask(
+        headings, similarity[len(sentences) :], [s.passage for s in sentences], passages
+    )
+    similarity = similarity[: len(sentences)]
     terms = _Terms(question, passages)
     await terms.weigh(frequencies)
     coverage = np.array([terms.coverage(sentence.text, sentence.passage.language) for sentence in sentences])
     fused = np.array([sentence.passage.score for sentence in sentences])
     same = sentences[0].passage.language == terms.language
     words_share = 0.5 if same else 0.15
-    scores = (1 - words_share) * (similarity - 0.8) / 0.08 + 2 * words_share * coverage + fused
+    scores = (1 - words_share) * (similarity - 0.8) / 0.08 + 2 * words_share * coverage + fused + asked
     order = np.argsort(-scores, kind="stable")
     best = int(order[0])
     top = sentences[best].passage
@@ -114,6 +123,7 @@ async def find_support(
         + calibration.sentence_coverage * float(coverage[best])
         + calibration.passage_coverage * terms.coverage(top.text, top.language)
         + calibration.margin * _margin(passages)
+        + _HEADING_LOGIT * float(asked[best])
         + calibration.bias
     )
     ranked = [
@@ -122,6 +132,22 @@ async def find_support(
     return Support(
         ranked, 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit)))), logit >= calibration.threshold
     )
+
+
+def _headings_that_ask(
+    headings: Sequence[str],
+    similarity: NDArray[np.float32],
+    of: Sequence[Passage],
+    passages: Sequence[Passage],
+) -> NDArray[np.float64]:
+    """For each sentence's passage, 0..1: how nearly its heading is the question, as in a FAQ."""
+    found = iter(similarity.tolist())
+    low, high = _SAME_QUESTION
+    near = {
+        passage.chunk_id: min(1.0, max(0.0, (next(found) - low) / (high - low))) if heading else 0.0
+        for heading, passage in zip(headings, passages, strict=True)
+    }
+    return np.array([near[passage.chunk_id] for passage in of])
 
 
 def _margin(passages: Sequence[Passage]) -> float:

@@ -111,7 +111,7 @@ class CallFinder:
 
 
 def _calls(text: str) -> list[dict[str, Any]]:
-    calls = []
+    calls: list[dict[str, Any]] = []
     for part in text.split(_BEGIN)[1:]:
         try:
             call = json.loads(part.partition(_END)[0])
