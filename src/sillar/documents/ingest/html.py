@@ -27,8 +27,8 @@ _BLOCKS = word_set(
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _CHROME = re.compile(
-    r"\b(?:nav|navbar|navheader|navfooter|navigation|sidebar|sphinxsidebar\w*|breadcrumbs?|menu|toc|contents|related|"
-    r"headerlink|cookie\w*|skip-?link|footer)\b",
+    r"\b(?:nav|navbar|navheader|navfooter|navigation|sidebar|sphinxsidebar\w*|breadcrumbs?|menu|"
+    r"toc(?!-backref)|contents|related|headerlink|cookie\w*|skip-?link|footer)\b",
     re.I,
 )
 _HIDDEN = re.compile(
