@@ -8,6 +8,7 @@ DEMO ?= demo-data
 QUESTION ?=
 PYTEST_ARGS ?=
 BENCH ?= --quick
+SETS ?=
 
 # pip without build isolation, so that a second build is incremental and needs no network.
 PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
@@ -81,6 +82,11 @@ sanitize: $(STAMPS)/dev ## hostile model files under the address and undefined-b
 $(STAMPS)/bench: $(STAMPS)/sillar
 	@$(PIP) 'matplotlib>=3.8'
 	@touch $@
+
+evaluate: models ## the twenty questions over real manuals; with SETS="a.json ..." retrieval and answers on these too
+	@$(BIN)/python -m evaluations.ask
+	@if [ -n "$(SETS)" ]; then $(BIN)/python -m evaluations.retrieval $(SETS) --json; fi
+	@if [ -n "$(SETS)" ]; then $(BIN)/python -m evaluations.answers $(SETS) --unanswerable --json; fi
 
 bench: models $(STAMPS)/bench ## Sillar next to llama.cpp in one run, which is built first (minutes, once)
 	@$(BIN)/python -m benchmarks.compare $(BENCH)
