@@ -37,7 +37,7 @@ class EngineConfig:
 
     threads: int = setting(0, minimum=0, maximum=1024)
     isa: str = setting("", choices=("", "reference", "avx2", "avx512", "amx"))
-    kv_type: str = setting("f16", choices=("f16", "bf16", "int8"))
+    kv_type: str = setting("auto", choices=("auto", "f16", "bf16", "int8"))
     kv_tokens: int = setting(0, minimum=0)
     """Tokens that the KV cache holds, over all requests."""
     context: int = setting(0, minimum=0)

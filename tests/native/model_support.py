@@ -20,7 +20,7 @@ ISAS = [isa for isa, operations in cpu_info()["isas"].items() if "matmul" in ope
 
 
 def load(path: Path, isa: str = "", **options: object) -> NativeDecoder:
-    return load_decoder(path, NativeOptions(isa=isa, **{"kv_tokens": 1024, **options}))  # type: ignore[arg-type]
+    return load_decoder(path, NativeOptions(isa=isa, **{"kv_tokens": 1024, "kv_type": "f16", **options}))  # type: ignore[arg-type]
 
 
 def table(tokens: int, first: int = 0) -> NDArray[np.int32]:

@@ -15,7 +15,7 @@ Model = Annotated[str, typer.Option("--model", "-m", help="Name, hf: address or 
 Threads = Annotated[int | None, typer.Option(min=1, help="Worker threads; else what suits this machine.")]
 Isa = Annotated[str | None, typer.Option(help="Upper limit: reference, avx2, avx512 or amx.")]
 Context = Annotated[int | None, typer.Option(min=16, help="Longest context in tokens.")]
-KvType = Annotated[str | None, typer.Option(help="KV cache: f16, bf16 or int8.")]
+KvType = Annotated[str | None, typer.Option(help="KV cache: auto, f16, bf16 or int8.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON to stdout; all else goes to stderr.")]
 
 MaxTokens = Annotated[int | None, typer.Option("--max-tokens", "-n", min=1, help="Longest answer in tokens.")]

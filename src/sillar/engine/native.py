@@ -39,14 +39,15 @@ class NativeOptions:
     """Where and how a model runs.
 
     threads 0: as many as the processor and its quota allow. isa "": the best; else an upper limit
-    ("reference", "avx2", "avx512", "amx"). kv_type: "f16", "bf16" or "int8". kv_tokens 0: the context,
+    ("reference", "avx2", "avx512", "amx"). kv_type: "f16", "bf16" or "int8";
+    "auto": bf16 where the processor multiplies it, else f16. kv_tokens 0: the context,
     bounded by the memory that is free. context 0: the model's own. keep_packed: large models' packed
     weights stay on disk and are mapped at the next start.
     """
 
     threads: int = 0
     isa: str = ""
-    kv_type: str = "f16"
+    kv_type: str = "auto"
     kv_tokens: int = 0
     context: int = 0
     keep_packed: bool = True
@@ -155,7 +156,7 @@ def load_decoder(
                 file,
                 options.threads,
                 options.isa,
-                options.kv_type,
+                _kv_type(options),
                 blocks,
                 options.context,
                 kept_path,
@@ -188,9 +189,15 @@ def top_k(scores: NDArray[np.float32], k: int, isa: str = "") -> NDArray[np.int6
         return _native.kernels.top_k(isa, scores, k)
 
 
+def _kv_type(options: NativeOptions) -> str:
+    if options.kv_type != "auto":
+        return options.kv_type
+    return "bf16" if cpu_info()["avx512_bf16"] and options.isa in ("", "avx512", "amx") else "f16"
+
+
 def _kv_blocks(file: _native.ModelFile, options: NativeOptions) -> int:
     """Blocks of the KV cache: as asked for, or the context bounded by the memory that is left."""
-    block_bytes = file.kv_block_bytes(options.kv_type)
+    block_bytes = file.kv_block_bytes(_kv_type(options))
     weights = file.weight_bytes + _WORKSPACE_BYTES
     if options.kv_tokens > 0:
         blocks = -(-options.kv_tokens // BLOCK_TOKENS)
