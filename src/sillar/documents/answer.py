@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sillar.documents.document import Passage
 from sillar.documents.grounding import (
     NO_ANSWER,
@@ -82,6 +85,8 @@ class Answer:
     tokens: dict[str, int] = field(default_factory=dict)
     """prompt and completion, of the language model; 0 when it was not asked."""
     passages: tuple[Passage, ...] = ()
+    vector: NDArray[np.float32] | None = field(default=None, compare=False)
+    """The question's unit vector [dim]."""
 
     def to_json(self) -> dict[str, Any]:
         """The object that `ask --json` prints."""
@@ -128,11 +133,12 @@ async def stream_answer(
     """Pieces of the answer as they are sure, then the whole. Nothing unsupported is ever shown."""
     options = options or AnswerOptions()
     started = time.perf_counter()
-    passages = await index.search(question, options.passages, access)
+    vector = await index.embed_question(question)
+    passages = await index.search(question, options.passages, access, vector)
     retrieved = time.perf_counter() - started
     language = detect_language(question, passages[0].language if passages else "en")
     support = await find_support(
-        question, passages, index.embedder, partial(index.read, index.store.document_frequency)
+        question, passages, index.embedder, partial(index.read, index.store.document_frequency), vector
     )
     tokens = {"prompt": 0, "completion": 0}
     if not support.sentences or (options.abstain and not support.sufficient):
@@ -149,7 +155,9 @@ async def stream_answer(
         yield AnswerEvent(part)
     total = time.perf_counter() - started
     timings = {"retrieve": retrieved, "ttft": first, "total": total}
-    yield AnswerEvent("", replace(whole, timings=timings, tokens=tokens, passages=tuple(passages)))
+    yield AnswerEvent(
+        "", replace(whole, timings=timings, tokens=tokens, passages=tuple(passages), vector=vector)
+    )
 
 
 def choose(support: Support) -> list[Sentence]:

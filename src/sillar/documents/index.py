@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 
 from sillar.documents.chunk import ChunkSize, chunk_document
 from sillar.documents.document import Document, Passage
@@ -204,11 +205,23 @@ class Index:
         await self._write(self.store.put, source, ready)
         return len(texts)
 
-    async def search(self, question: str, k: int = 10, access: Access = EVERYTHING) -> list[Passage]:
-        """The k best passages for a question, best first."""
+    async def embed_question(self, question: str) -> NDArray[np.float32]:
+        """The question's unit vector [dim], for what searches and scores with it."""
+        vector: NDArray[np.float32] = (await self.embedder.embed([question], "query"))[0]
+        return vector
+
+    async def search(
+        self,
+        question: str,
+        k: int = 10,
+        access: Access = EVERYTHING,
+        vector: NDArray[np.float32] | None = None,
+    ) -> list[Passage]:
+        """The k best passages for a question, best first. `vector`: the question's, where it is known."""
         if not question.strip() or k < 1:
             return []
-        vector = (await self.embedder.embed([question], "query"))[0]
+        if vector is None:
+            vector = await self.embed_question(question)
         find = partial(search, self.store, question, vector, k=k, access=access, options=self.options)
         return await self.read(find)
 

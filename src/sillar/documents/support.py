@@ -92,14 +92,12 @@ async def find_support(
     passages: Sequence[Passage],
     embedder: TextEmbedder,
     frequencies: Frequencies,
-    vector: NDArray[np.float32] | None = None,
+    vector: NDArray[np.float32],
 ) -> Support:
-    """Scores the sentences of `passages` (best first). Errors: the embedder's."""
+    """Scores the sentences of `passages` (best first); `vector`: the question's. Errors: the embedder's."""
     sentences = split_passages(passages)
     if not sentences:
         return Support((), 0.0, False)
-    if vector is None:
-        vector = (await embedder.embed([question], "query"))[0]
     headings = [passage.headings[-1] if passage.headings else "" for passage in passages]
     texts = [sentence.text for sentence in sentences] + [heading for heading in headings if heading]
     similarity = (await embedder.embed(texts, "passage")) @ vector

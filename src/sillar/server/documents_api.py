@@ -117,11 +117,10 @@ async def _answer(
             if event.answer is None:
                 yield event.text
             else:
-                yield await _record(library, body, client, event.answer)
+                yield _record(library, body, client, event.answer)
 
 
-async def _record(library: Library, body: AskRequest, client: Client, answer: Answer) -> dict[str, Any]:
-    vector = (await library.index.embedder.embed([body.question], "query"))[0]
+def _record(library: Library, body: AskRequest, client: Client, answer: Answer) -> dict[str, Any]:
     result = answer.to_json()
     entry = Entry(
         question=body.question,
@@ -132,7 +131,7 @@ async def _record(library: Library, body: AskRequest, client: Client, answer: An
         documents=list(dict.fromkeys(passage.document for passage in answer.passages)),
         citations=result["citations"],
         conversation=[turn.model_dump() for turn in body.history],
-        vector=vector,
+        vector=answer.vector,
     )
     return {"id": library.journal.record(client.tenant, entry), **result}
 
