@@ -1,6 +1,6 @@
 """Chat templates: messages to the text and tokens that a model was trained on. Hostile input."""
 
-from .encode import encode_chat
-from .template import ChatTemplate
+from sillar.chat_template.encode import encode_chat
+from sillar.chat_template.template import ChatTemplate
 
 __all__ = ["ChatTemplate", "encode_chat"]

@@ -14,8 +14,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from ..errors import RequestError
-from .template import ChatTemplate, Message
+from sillar.chat_template.template import ChatTemplate, Message
+from sillar.errors import RequestError
 
 _MARKS = [chr(code) for code in range(0xFDD0, 0xFDF0)]
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function", "ipython"})

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import TemplateError
+from sillar.errors import TemplateError
 
 _WORKER = Path(__file__).with_name("sandbox_worker.py")
 _KEPT_ENVIRONMENT = (

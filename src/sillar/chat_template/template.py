@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from ..errors import ModelFormatError
-from .defaults import default_template
-from .sandbox import RefusedError, Sandbox
+from sillar.chat_template.defaults import default_template
+from sillar.chat_template.sandbox import RefusedError, Sandbox
+from sillar.errors import ModelFormatError
 
 MAX_TEMPLATE = 1 << 20
 Message = Mapping[str, Any]

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _native
-from ..errors import ModelFormatError, ModelUnsupportedError, RequestError, ResourceError, SillarError
-from .memory import available_memory
-from .packed_cache import packed_file
-from .request import BLOCK_TOKENS, SequenceStep, StepResult
+from sillar import _native
+from sillar.engine.memory import available_memory
+from sillar.engine.packed_cache import packed_file
+from sillar.engine.request import BLOCK_TOKENS, SequenceStep, StepResult
+from sillar.errors import ModelFormatError, ModelUnsupportedError, RequestError, ResourceError, SillarError
 
 Progress = Callable[[int, int], object]
 """Called with bytes packed so far and in all."""

@@ -1,9 +1,9 @@
 """Models by name: a catalogue, sources (model hub, wheels), a verified, atomic cache, conversion to GGUF."""
 
-from .cache import Progress, ProgressEvent, cache_dir
-from .catalogue import HubSource, ModelEntry, WheelSource, catalogue
-from .pull import DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDER, pull, resolve
-from .store import LocalModel, local_models, remove
+from sillar.hub.cache import Progress, ProgressEvent, cache_dir
+from sillar.hub.catalogue import HubSource, ModelEntry, WheelSource, catalogue
+from sillar.hub.pull import DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDER, pull, resolve
+from sillar.hub.store import LocalModel, local_models, remove
 
 __all__ = [
     "DEFAULT_CHAT_MODEL",

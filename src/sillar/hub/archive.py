@@ -7,8 +7,8 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from ..errors import DownloadError
-from .cache import Progress, ProgressEvent, silent
+from sillar.errors import DownloadError
+from sillar.hub.cache import Progress, ProgressEvent, silent
 
 _CHUNK = 1 << 20
 _MAX_MEMBERS = 100_000

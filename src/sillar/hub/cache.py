@@ -14,7 +14,7 @@ from uuid import uuid4
 import platformdirs
 from filelock import FileLock
 
-from ..errors import ResourceError
+from sillar.errors import ResourceError
 
 _DISK_RESERVE = 64 << 20
 _CHUNK = 1 << 20

@@ -11,7 +11,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Literal
 
-from ..errors import ConfigError
+from sillar.errors import ConfigError
 
 Kind = Literal["chat", "embedding", "reranker"]
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")

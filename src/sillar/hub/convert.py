@@ -13,10 +13,10 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ModelFormatError
-from .cache import Progress, ProgressEvent, atomic_file, require_disk, silent
-from .charsmap import build_charsmap, with_compositions
-from .e5s1 import E5Model, read_e5s1
+from sillar.errors import ModelFormatError
+from sillar.hub.cache import Progress, ProgressEvent, atomic_file, require_disk, silent
+from sillar.hub.charsmap import build_charsmap, with_compositions
+from sillar.hub.e5s1 import E5Model, read_e5s1
 
 CONVERTER_VERSION = 1
 _EMBEDDINGS = {

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ModelFormatError
+from sillar.errors import ModelFormatError
 
 _MAGIC = b"E5S1\x01\x00\x00\x00"
 Q4_0_BLOCK, Q4_0_BYTES = 32, 18

@@ -20,9 +20,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from ..errors import DownloadError
-from .cache import Progress, ProgressEvent, require_disk, silent
-from .catalogue import HubSource
+from sillar.errors import DownloadError
+from sillar.hub.cache import Progress, ProgressEvent, require_disk, silent
+from sillar.hub.catalogue import HubSource
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ATTEMPTS = 5

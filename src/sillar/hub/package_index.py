@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..errors import DownloadError
-from .archive import copy_member
-from .cache import Progress, ProgressEvent, require_disk, scratch_dir, silent
-from .catalogue import WheelSource
+from sillar.errors import DownloadError
+from sillar.hub.archive import copy_member
+from sillar.hub.cache import Progress, ProgressEvent, require_disk, scratch_dir, silent
+from sillar.hub.catalogue import WheelSource
 
 _POLL_SECONDS = 0.2
 _ERROR_LINES = 6

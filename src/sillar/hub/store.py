@@ -9,8 +9,8 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..errors import ModelNotFoundError
-from .cache import atomic_file, lock, models_dir
+from sillar.errors import ModelNotFoundError
+from sillar.hub.cache import atomic_file, lock, models_dir
 
 _RECORD = "model.json"
 

@@ -12,8 +12,8 @@ from tokenizers import Regex, pre_tokenizers
 from tokenizers import Tokenizer as LibraryTokenizer
 from tokenizers.models import BPE
 
-from ..errors import ModelFormatError, ModelUnsupportedError, RequestError
-from .vocabulary import TokenType, Vocabulary, read_merges
+from sillar.errors import ModelFormatError, ModelUnsupportedError, RequestError
+from sillar.tokenizer.vocabulary import TokenType, Vocabulary, read_merges
 
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"

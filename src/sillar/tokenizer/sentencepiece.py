@@ -9,8 +9,8 @@ import heapq
 import re
 from functools import lru_cache
 
-from ..errors import ModelFormatError
-from .vocabulary import TokenType, Vocabulary
+from sillar.errors import ModelFormatError
+from sillar.tokenizer.vocabulary import TokenType, Vocabulary
 
 SPACE = "▁"
 _SEGMENT = re.compile(f"{SPACE}*[^{SPACE}]+|{SPACE}+")

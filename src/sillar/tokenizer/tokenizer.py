@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, Self
 
-from ..errors import ModelUnsupportedError, RequestError
-from .byte_level import BOS_BY_DEFAULT, ByteLevelModel, byte_alphabet
-from .sentencepiece import SPACE, SentencePieceModel, byte_ids
-from .special import TokenMatcher
-from .unigram import UnigramModel
-from .vocabulary import TokenType, Vocabulary, read_vocabulary
-from .wordpiece import WordPieceModel
+from sillar.errors import ModelUnsupportedError, RequestError
+from sillar.tokenizer.byte_level import BOS_BY_DEFAULT, ByteLevelModel, byte_alphabet
+from sillar.tokenizer.sentencepiece import SPACE, SentencePieceModel, byte_ids
+from sillar.tokenizer.special import TokenMatcher
+from sillar.tokenizer.unigram import UnigramModel
+from sillar.tokenizer.vocabulary import TokenType, Vocabulary, read_vocabulary
+from sillar.tokenizer.wordpiece import WordPieceModel
 
 _END_TEXTS = {
     "<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>", "<|eom_id|>",

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from ..errors import ModelFormatError
-from .sentencepiece import SPACE
-from .vocabulary import TokenType, Vocabulary
+from sillar.errors import ModelFormatError
+from sillar.tokenizer.sentencepiece import SPACE
+from sillar.tokenizer.vocabulary import TokenType, Vocabulary
 
 _LEAF_FLAG, _LABEL = 0x100, 0x800000FF
 _MAX_CHARSMAP = 1 << 24

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from ..errors import ModelFormatError
+from sillar.errors import ModelFormatError
 
 MAX_TOKENS = 1 << 22
 MAX_TOKEN_BYTES = 1 << 14

@@ -9,9 +9,9 @@ from tokenizers import Tokenizer as LibraryTokenizer
 from tokenizers import normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
 
-from ..errors import ModelFormatError, RequestError
-from .sentencepiece import SPACE
-from .vocabulary import TokenType, Vocabulary
+from sillar.errors import ModelFormatError, RequestError
+from sillar.tokenizer.sentencepiece import SPACE
+from sillar.tokenizer.vocabulary import TokenType, Vocabulary
 
 _MAX_WORD = 100
 
