@@ -10,8 +10,7 @@ from sillar.chat_template import ChatTemplate, encode_chat
 from sillar.chat_template.defaults import CHATML
 from sillar.errors import RequestError
 from sillar.tokenizer import Tokenizer
-
-from ..tokenizer.conftest import byte_level as byte_level  # noqa: PLC0414
+from tests.tokenizer.conftest import byte_level as byte_level  # noqa: PLC0414
 
 shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 TRIMMED = CHATML.replace("message.content +", "(message.content | trim) +")

@@ -4,8 +4,7 @@ import pytest
 
 from sillar.chat_template import ChatTemplate
 from sillar.errors import TemplateError
-
-from ..packages import llama_cpp_models
+from tests.packages import llama_cpp_models
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

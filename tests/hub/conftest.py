@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from sillar.hub import convert, model_hub
-
-from .stand_in import StandIn, serve
+from tests.hub.stand_in import StandIn, serve
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,8 @@ from sillar.errors import ModelFormatError
 from sillar.hub.convert import convert_e5s1, gguf_name
 from sillar.hub.e5s1 import read_e5s1
 from sillar.tokenizer import Tokenizer
-
-from ..tokenizer.gguf_metadata import read_metadata
-from .e5_file import PIECES, SHAPE, write_e5
+from tests.hub.e5_file import PIECES, SHAPE, write_e5
+from tests.tokenizer.gguf_metadata import read_metadata
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ import pytest
 from sillar import hub
 from sillar.chat_template import ChatTemplate, encode_chat
 from sillar.tokenizer import Tokenizer
-
-from ..packages import pulled_model
-from ..tokenizer.gguf_metadata import read_metadata
+from tests.packages import pulled_model
+from tests.tokenizer.gguf_metadata import read_metadata
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 CACHE = os.environ.get("SILLAR_CACHE")

@@ -8,8 +8,7 @@ import pytest
 from sillar import hub
 from sillar.errors import DownloadError, ModelError, ModelFormatError, ModelNotFoundError, ResourceError
 from sillar.hub import HubSource, ModelEntry, ProgressEvent
-
-from .stand_in import StandIn
+from tests.hub.stand_in import StandIn
 
 CONTENT = b"GGUF" + bytes(range(256)) * 5000
 NAME = "hf:owner/repo/sub/model.gguf"

@@ -7,8 +7,7 @@ import pytest
 from sillar import hub
 from sillar.errors import ConfigError, ModelFormatError, ModelNotFoundError
 from sillar.hub.catalogue import parse_catalogue
-
-from .e5_file import write_e5
+from tests.hub.e5_file import write_e5
 
 
 def test_the_catalogue_holds_the_defaults() -> None:

@@ -13,8 +13,7 @@ import pytest
 from sillar import hub
 from sillar.errors import DownloadError
 from sillar.hub import HubSource, ModelEntry, WheelSource, package_index
-
-from .e5_file import write_e5
+from tests.hub.e5_file import write_e5
 
 CONTENT = b"GGUF" + bytes(range(256)) * 400
 AddWheel = Callable[..., Path]

@@ -6,9 +6,8 @@ import pytest
 
 from sillar.errors import ModelUnsupportedError
 from sillar.tokenizer import IncrementalDecoder, Tokenizer
-
-from ..packages import llama_cpp_models
-from .gguf_metadata import read_metadata
+from tests.packages import llama_cpp_models
+from tests.tokenizer.gguf_metadata import read_metadata
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -10,8 +10,7 @@ from sillar.errors import ModelFormatError
 from sillar.hub.charsmap import build_charsmap
 from sillar.tokenizer import Tokenizer
 from sillar.tokenizer.unigram import Normaliser
-
-from .conftest import CONTROL, NORMAL, UNKNOWN, metadata
+from tests.tokenizer.conftest import CONTROL, NORMAL, UNKNOWN, metadata
 
 PIECES = [("▁", -2.0), ("▁hola", -3.0), ("▁ho", -3.5), ("la", -3.5), ("ñ", -4.0), ("1", -4.0), ("/", -5.0)]
 
