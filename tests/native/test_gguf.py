@@ -130,5 +130,5 @@ def test_version_two_is_read(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ModelFormatError, match="missing.gguf"):
+    with pytest.raises(ModelFormatError, match=r"missing\.gguf"):
         read_metadata(tmp_path / "missing.gguf")
