@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from sillar.chat_template import ChatTemplate, encode_chat
 from sillar.engine.codec import Message
+from sillar.engine.content_hash import content_hash
 from sillar.engine.embedder import Embedder, EmbedderSpec
 from sillar.engine.engine import Engine, EngineOptions
 from sillar.engine.language_model import LanguageModel
 from sillar.engine.native import NativeOptions, Progress, load_decoder, load_encoder, read_metadata
 from sillar.errors import ModelUnsupportedError
 from sillar.tokenizer import IncrementalDecoder, Tokenizer
+
+_FINGERPRINT = 32
+"""Hexadecimal digits of the file's hash: other weights, other vectors."""
 
 
 class ModelCodec:
@@ -88,18 +91,9 @@ def load_embedder(
     tokenizer = Tokenizer.from_metadata(metadata)
     encoder = load_encoder(path, native, progress)
     prefixes = {kind: str(metadata.get(f"sillar.{kind}_prefix", "")) for kind in ("query", "passage")}
-    spec = EmbedderSpec(name or _name(path, metadata), _fingerprint(path), prefixes)
+    spec = EmbedderSpec(name or _name(path, metadata), content_hash(path)[:_FINGERPRINT], prefixes)
     return Embedder(encoder, tokenizer.encode, spec)
 
 
 def _name(path: Path, metadata: Mapping[str, Any]) -> str:
     return str(metadata.get("general.name") or path.stem)
-
-
-def _fingerprint(path: Path) -> str:
-    """Of the whole file: other weights, other vectors."""
-    digest = blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -1,20 +1,18 @@
 """Packed weights kept on disk: which file belongs to a model, what is kept, and how to clear it.
 
 A packed file is named by the SHA-256 of the model's content, so a model that was moved or copied finds
-it again, and a changed one never does. The hash of a file is remembered by its path, size, time and
-inode, so that it is computed once.
+it again, and a changed one never does.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from sillar.hub.cache import atomic_file, cache_dir, sha256_of
+from sillar.engine.content_hash import content_hash, hashed_files
+from sillar.hub.cache import cache_dir
 
 SMALLEST = 256 << 20
 """Models below this many packed bytes are packed faster than it pays to keep them."""
@@ -33,17 +31,6 @@ class KeptWeights:
     """Seconds since 1970."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A model file as it was when its content was hashed."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    inode: int
-    sha256: str
-
-
 def packed_dir() -> Path:
     """The folder of packed weights."""
     return cache_dir() / "packed"
@@ -59,7 +46,7 @@ def packed_file(model: Path, packed_bytes: int) -> tuple[Path, bytes] | None:
     try:
         folder = packed_dir()
         folder.mkdir(parents=True, exist_ok=True)
-        digest = _content_hash(model.resolve())
+        digest = content_hash(model)
         path = folder / f"{digest[:32]}{_SUFFIX}"
         if path.exists():
             os.utime(path)
@@ -72,7 +59,7 @@ def packed_file(model: Path, packed_bytes: int) -> tuple[Path, bytes] | None:
 
 def kept_weights() -> list[KeptWeights]:
     """Everything kept, the most recently used first."""
-    names = {source.sha256[:32]: source.path for source in _sources()}
+    names = {hashed.sha256[:32]: hashed.path for hashed in hashed_files()}
     found = []
     for path in packed_dir().glob(f"*{_SUFFIX}"):
         status = path.stat()
@@ -88,28 +75,3 @@ def clear_kept_weights() -> int:
         freed += path.stat().st_size
         path.unlink(missing_ok=True)
     return freed
-
-
-def _content_hash(model: Path) -> str:
-    status = model.stat()
-    memo = packed_dir() / f"{hashlib.sha256(str(model).encode()).hexdigest()[:16]}.json"
-    now = (str(model), status.st_size, status.st_mtime_ns, status.st_ino)
-    known = _read_source(memo)
-    if known is not None and (known.path, known.size, known.mtime_ns, known.inode) == now:
-        return known.sha256
-    source = _Source(*now, sha256=sha256_of(model))
-    with atomic_file(memo) as temporary:
-        temporary.write_text(json.dumps(asdict(source)), encoding="utf-8")
-    return source.sha256
-
-
-def _sources() -> list[_Source]:
-    read = (_read_source(path) for path in packed_dir().glob("*.json"))
-    return [source for source in read if source is not None]
-
-
-def _read_source(path: Path) -> _Source | None:
-    try:
-        return _Source(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
