@@ -87,6 +87,7 @@ def live_server(
         async with model, _library(documents) as library:
             state = ServerState(options, {"fake": model}, {"fake-embedder": embedder}, keys)
             if library is not None:
+                state.library = library
                 routers = [page.router(), documents_api.router(state, library)]
                 app_options.update(routers=routers, public=page.PUBLIC)
             server = make_server(create_app(state, **app_options), state, lambda _: None)

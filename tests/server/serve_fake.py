@@ -19,12 +19,11 @@ async def main() -> None:
         state = ServerState(ServerOptions(port=0, limits=Limits(grace_seconds=float(sys.argv[1]))))
         state.language_models["fake"] = model
         state.embedders["fake-embedder"] = embedder
-        server = make_server(create_app(state), state, lambda line: print(line, flush=True))
-        task = asyncio.ensure_future(server.serve())
-        while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
-            await asyncio.sleep(0.01)
-        print(server.servers[0].sockets[0].getsockname()[1], flush=True)
-        await task
+        await make_server(create_app(state), state, say, listening=say).serve()
+
+
+def say(line: object) -> None:
+    print(line, flush=True)
 
 
 asyncio.run(main())

@@ -86,12 +86,16 @@ def require_key(scope: str) -> Callable[[Request], Client]:
     assert scope in SCOPES
 
     def dependency(request: Request) -> Client:
-        client = client_of(request)
-        if scope not in client.scopes:
-            raise ApiError(403, f"This key does not have the scope '{scope}'.", code="missing_scope")
-        return client
+        return check_scope(client_of(request), scope)
 
     return dependency
+
+
+def check_scope(client: Client, scope: str) -> Client:
+    """The same client. Raises ApiError 403 where its key does not have this scope."""
+    if scope not in client.scopes:
+        raise ApiError(403, f"This key does not have the scope '{scope}'.", code="missing_scope")
+    return client
 
 
 def _entry(path: Path, entry: Any) -> tuple[str, Client]:

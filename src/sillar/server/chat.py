@@ -14,12 +14,13 @@ from sillar.engine.grammar import Grammar
 from sillar.engine.language_model import LanguageModel
 from sillar.engine.request import TokenScore
 from sillar.engine.text_stream import TextEvent, TextStream
+from sillar.server import documents_model
 from sillar.server.answer import UsageSum, chat_logprobs, envelope, timed
-from sillar.server.auth import Client, require_key
+from sillar.server.auth import Client, check_scope, client_of
 from sillar.server.chat_types import ChatRequest, ResponseFormat
 from sillar.server.errors import ApiError
 from sillar.server.params import generation_params
-from sillar.server.state import ServerState
+from sillar.server.state import DOCUMENTS, ServerState
 from sillar.server.streaming import DONE, EventStream, sse, while_connected
 from sillar.server.tools import CallFinder, ToolUse
 
@@ -30,9 +31,13 @@ def router(state: ServerState) -> APIRouter:
 
     @routes.post("/v1/chat/completions", response_model=None)
     async def chat_completions(
-        body: ChatRequest, request: Request, client: Annotated[Client, Depends(require_key("generate"))]
+        body: ChatRequest, request: Request, client: Annotated[Client, Depends(client_of)]
     ) -> Response:
         """Answers a conversation, whole or as a stream of chunks."""
+        if body.model == DOCUMENTS and state.library is not None:
+            check_scope(client, "documents")
+            return await documents_model.respond(state, state.library, body, request, client)
+        check_scope(client, "generate")
         answer = _Answer(state, state.language_model(body.model), body, time.perf_counter())
         stream = await while_connected(request, answer.open(client))
         if body.stream:

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from sillar.errors import SillarError
-from sillar.server import chat, completions, documents_api, embeddings, service
+from sillar.server import chat, completions, documents_api, documents_model, embeddings, service
 from sillar.server.auth import SCOPES
 from sillar.server.chat_types import ChatRequest
 from sillar.server.completions import CompletionRequest
@@ -50,6 +50,7 @@ def render() -> str:
     """The whole page."""
     parts = [_INTRO, _routes(), _tools()]
     parts += [_fields(title, model) for title, model in _MODELS]
+    parts += [_documents_model()]
     parts += [_ignored(), _errors(), _limits(), _missing()]
     return "\n".join(parts)
 
@@ -66,6 +67,25 @@ def _routes() -> str:
         f"{_table(('route', 'what it does'), _rows([documents]))}\n"
         f"A key's scopes: {scopes}.\n"
     )
+
+
+def _documents_model() -> str:
+    rows = [(f"`{name}`", reason) for name, reason in documents_model.REFUSED.items()]
+    ignored = ", ".join(f"`{name}`" for name in documents_model.WITHOUT_EFFECT)
+    return f"""## The model `documents`
+
+With a folder of documents, `/v1/chat/completions` has one more model, named `documents`: the last message is
+the question, the turns before it ({documents_model.MAX_HISTORY} at most) are its history, and system messages
+have no effect. The key needs the scope `documents`, and reaches the shared folder and its tenant's uploads.
+`[n]` in the text are citations. Beside it the message (in a stream: the last delta) has `citations`
+(document, page, section, quote, its place), `annotations` (where each `[n]` stands in the text, with a link
+to the passage), `abstained`, and `answer_id` for `/v1/answers/{{answer}}/feedback`.
+
+Without effect: {ignored}.
+
+Refused:
+
+{_table(("field", "why"), rows)}"""
 
 
 def _rows(routers: Sequence[APIRouter]) -> list[tuple[str, str]]:

@@ -87,7 +87,7 @@ def _asking(routes: APIRouter, state: ServerState, library: Library) -> None:
 
 
 async def _whole(library: Library, model: LanguageModel, body: AskRequest, client: Client) -> dict[str, Any]:
-    async with aclosing(_answer(library, model, body, client)) as events:
+    async with aclosing(answered(library, model, body, client)) as events:
         async for event in events:
             if isinstance(event, dict):
                 return event
@@ -97,7 +97,7 @@ async def _whole(library: Library, model: LanguageModel, body: AskRequest, clien
 async def _events(
     library: Library, model: LanguageModel, body: AskRequest, client: Client
 ) -> AsyncIterator[bytes]:
-    async with aclosing(_answer(library, model, body, client)) as events:
+    async with aclosing(answered(library, model, body, client)) as events:
         async for event in events:
             if isinstance(event, str):
                 yield named_event("delta", {"text": event})
@@ -106,7 +106,7 @@ async def _events(
     yield DONE
 
 
-async def _answer(
+async def answered(
     library: Library, model: LanguageModel, body: AskRequest, client: Client
 ) -> AsyncGenerator[str | dict[str, Any], None]:
     """Pieces of text, then the whole answer as JSON, recorded."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -17,8 +18,13 @@ Say = Callable[[str], None]
 """Takes progress, a line at a time."""
 
 
-def make_server(app: FastAPI, state: ServerState, say: Say) -> Server:
-    """uvicorn with our deadlines, around an application whose models are loaded."""
+def make_server(
+    app: FastAPI, state: ServerState, say: Say, listening: Callable[[int], None] | None = None
+) -> Server:
+    """uvicorn with our deadlines, around an application whose models are loaded.
+
+    `listening` is called with the port as soon as connections are taken.
+    """
     options, limits = state.options, state.options.limits
     config = uvicorn.Config(
         app,
@@ -34,16 +40,29 @@ def make_server(app: FastAPI, state: ServerState, say: Say) -> Server:
         limit_concurrency=limits.connections,
         h11_max_incomplete_event_size=32 << 10,
     )
-    return Server(config, state, say)
+    return Server(config, state, say, listening)
 
 
 class Server(uvicorn.Server):
     """uvicorn's, which tells the state that it drains, and exits 0 after SIGTERM."""
 
-    def __init__(self, config: uvicorn.Config, state: ServerState, say: Say) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        state: ServerState,
+        say: Say,
+        listening: Callable[[int], None] | None = None,
+    ) -> None:
         super().__init__(config)
         self._state = state
         self._say = say
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listens, then says so."""
+        await super().startup(sockets)
+        if self.started and self._listening is not None:
+            self._listening(self.servers[0].sockets[0].getsockname()[1])
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -38,8 +38,10 @@ async def _serve(state: ServerState, say: Say) -> bool:
     async with _models(state, say), _library(state, say) as library:
         routers = [page.router()]
         if library is not None:
+            state.library = library
             routers.append(documents_api.router(state, library))
-        server = make_server(create_app(state, routers, public=page.PUBLIC), state, say)
+        app = create_app(state, routers, public=page.PUBLIC)
+        server = make_server(app, state, say, lambda port: _invite(port, state, say))
         await server.serve()
         return server.started
 
@@ -90,7 +92,6 @@ async def _models(state: ServerState, say: Say) -> AsyncIterator[None]:
             embedder = await asyncio.to_thread(Embedder.load, resolve(name), native, name=name)
             stack.callback(embedder.close)
             state.embedders[name] = embedder
-        _invite(options, state, say)
         yield
 
 
@@ -98,12 +99,12 @@ def _engine_options(limits: Limits) -> EngineOptions:
     return EngineOptions(max_running=limits.running, max_waiting=limits.waiting)
 
 
-def _invite(options: ServerOptions, state: ServerState, say: Say) -> None:
-    """What to do next."""
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    base = f"http://{host}:{options.port}/v1"
+def _invite(port: int, state: ServerState, say: Say) -> None:
+    """What to do next, once the server listens."""
+    host = f"[{state.options.host}]" if ":" in state.options.host else state.options.host
+    base = f"http://{host}:{port}/v1"
     key = "" if state.keys is None else " -H 'Authorization: Bearer KEY'"
-    say(f"Serving {', '.join([*state.language_models, *state.embedders]) or 'no model'} at {base}")
+    say(f"Serving {', '.join(state.model_names) or 'no model'} at {base}")
     if state.language_models:
         body = '{"messages":[{"role":"user","content":"Hello!"}]}'
         say(f"Try: curl {base}/chat/completions{key} -H 'Content-Type: application/json' -d '{body}'")

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from sillar.server.auth import Client, require_key
 from sillar.server.errors import ApiError
-from sillar.server.state import ServerState
+from sillar.server.state import DOCUMENTS, ServerState
 
 
 def router(state: ServerState) -> APIRouter:
@@ -26,7 +26,7 @@ def router(state: ServerState) -> APIRouter:
         """Models are loaded and the server is not shutting down."""
         if state.draining or not state.ready:
             raise ApiError(503, "shutting down" if state.draining else "still loading")
-        return {"status": "ready", "models": [*state.language_models, *state.embedders]}
+        return {"status": "ready", "models": state.model_names}
 
     @routes.get("/metrics", response_class=Response)
     async def metrics(_: Annotated[Client, Depends(require_key("metrics"))]) -> Response:
@@ -36,25 +36,23 @@ def router(state: ServerState) -> APIRouter:
     @routes.get("/v1/models")
     async def models() -> dict[str, Any]:
         """The loaded models."""
-        return {"object": "list", "data": [_card(state, name) for name in _names(state)]}
+        return {"object": "list", "data": [_card(state, name) for name in state.model_names]}
 
     @routes.get("/v1/models/{name:path}")
     async def model(name: str) -> dict[str, Any]:
         """One model."""
-        if name not in _names(state):
+        if name not in state.model_names:
             raise ApiError(404, f"There is no model '{name[:100]}' here.", code="model_not_found")
         return _card(state, name)
 
     return routes
 
 
-def _names(state: ServerState) -> list[str]:
-    return [*state.language_models, *state.embedders]
-
-
 def _card(state: ServerState, name: str) -> dict[str, Any]:
     card: dict[str, Any] = {"id": name, "object": "model", "created": state.created, "owned_by": "sillar"}
-    if name in state.language_models:
+    if name == DOCUMENTS and state.library is not None:
+        card["context_length"] = state.language_model(None).context_length
+    elif name in state.language_models:
         card["context_length"] = state.language_models[name].context_length
     else:
         embedder = state.embedders[name]

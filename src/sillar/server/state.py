@@ -9,11 +9,15 @@ from sillar.engine.embedder import Embedder
 from sillar.engine.language_model import LanguageModel
 from sillar.errors import ModelNotFoundError
 from sillar.server.auth import KeyStore
+from sillar.server.library import Library
 from sillar.server.limits import ClientLimits
 from sillar.server.metrics import Metrics
 from sillar.server.options import ServerOptions
 
 T = TypeVar("T")
+
+DOCUMENTS = "documents"
+"""The model that answers from the documents."""
 
 
 @dataclass(slots=True)
@@ -30,6 +34,14 @@ class ServerState:
     draining: bool = False
     created: int = 0
     """Unix time of the start."""
+    library: Library | None = None
+    """What the model `documents` answers from."""
+
+    @property
+    def model_names(self) -> list[str]:
+        """What a request may name."""
+        documents = [] if self.library is None else [DOCUMENTS]
+        return list(dict.fromkeys([*self.language_models, *documents, *self.embedders]))
 
     def language_model(self, name: str | None) -> LanguageModel:
         """Raises ModelNotFoundError, which names those there are."""
