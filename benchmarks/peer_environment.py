@@ -1,24 +1,37 @@
-"""Finds or builds the environment that has llama.cpp: llama-cpp-python compiled here, for this processor.
+"""Finds or builds llama.cpp for this processor: an environment with llama-cpp-python, and llama-server.
 
-$SILLAR_LLAMA_CPP_PYTHON names the python of an existing one; else it lives under Sillar's cache folder.
+$SILLAR_LLAMA_CPP_PYTHON names the python of an existing environment, $SILLAR_LLAMA_CPP_SERVER an existing
+llama-server; else they live under Sillar's cache folder. Both come from one package, so from one revision.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 from pathlib import Path
 
 from benchmarks.machine import log
 from sillar.hub import cache_dir
 
 VARIABLE = "SILLAR_LLAMA_CPP_PYTHON"
+SERVER_VARIABLE = "SILLAR_LLAMA_CPP_SERVER"
 PACKAGE = "llama-cpp-python==0.3.36"
 NATIVE = "-DGGML_NATIVE=ON"
 AVX2_ONLY = (
     "-DGGML_NATIVE=OFF -DGGML_AVX=ON -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON"
     " -DGGML_AVX512=OFF"
+)
+_SERVER_OPTIONS = (  # one binary without libraries of its own, the browser's page or TLS
+    "BUILD_SHARED_LIBS=OFF",
+    "LLAMA_BUILD_TESTS=OFF",
+    "LLAMA_BUILD_EXAMPLES=OFF",
+    "LLAMA_BUILD_SERVER=ON",
+    "LLAMA_BUILD_UI=OFF",
+    "LLAMA_OPENSSL=OFF",
 )
 
 
@@ -46,5 +59,49 @@ def _build(folder: Path, python: Path, cmake_args: str) -> None:
     )
 
 
+def llama_server() -> Path:
+    """The llama-server binary; builds it from the package's source first (minutes) where it is not there."""
+    configured = os.environ.get(SERVER_VARIABLE)
+    if configured:
+        return Path(configured)
+    binary = cache_dir() / "peers" / "llama-server"
+    if not binary.exists():
+        log(f"building llama-server of {PACKAGE} at {binary} ({NATIVE}): several minutes, once")
+        binary.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=binary.parent) as folder:
+            built = _build_server(Path(folder))
+            shutil.copy2(built, binary.with_suffix(".partial"))
+        binary.with_suffix(".partial").rename(binary)
+    return binary
+
+
+def _build_server(folder: Path) -> Path:
+    """Downloads the source distribution, which holds llama.cpp's own source, and compiles its server."""
+    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-build-isolation"]
+    subprocess.run(
+        [*pip, "--no-binary", "llama-cpp-python", "--dest", str(folder), PACKAGE],
+        check=True,
+        stdout=sys.stderr,
+    )
+    with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
+        archive.extractall(folder, filter="data")
+    source = next(folder.glob("*/vendor/llama.cpp"))
+    build = folder / "build"
+    options = [NATIVE, *(f"-D{option}" for option in _SERVER_OPTIONS)]
+    subprocess.run(
+        ["cmake", "-S", str(source), "-B", str(build), "-DCMAKE_BUILD_TYPE=Release", *options],
+        check=True,
+        stdout=sys.stderr,
+    )
+    subprocess.run(
+        ["cmake", "--build", str(build), "--target", "llama-server", "--parallel", "2"],
+        check=True,
+        stdout=sys.stderr,
+    )
+    return build / "bin" / "llama-server"
+
+
 if __name__ == "__main__":
-    print(llama_cpp_python(avx2_only="--avx2" in sys.argv[1:]))
+    print(
+        llama_server() if "--server" in sys.argv[1:] else llama_cpp_python(avx2_only="--avx2" in sys.argv[1:])
+    )

@@ -1,4 +1,4 @@
-"""One picture of compare.py's result: for each model, Sillar's speed over llama.cpp's in each workload."""
+"""Pictures of results: compare.py's speeds as ratios, serve.py's latencies over the number of users."""
 
 from __future__ import annotations
 
@@ -35,6 +35,46 @@ def draw(results: Sequence[dict[str, Any]], path: Path) -> None:
     figure.supxlabel("speed of Sillar / speed of llama.cpp (labels: tokens/s of each)", fontsize=9)
     figure.savefig(path, dpi=150)
     plt.close(figure)
+
+
+SERVING = (
+    ("good requests/s", ("goodput_rps",)),
+    ("TTFT p95, s", ("ttft_s", "p95")),
+    ("TPOT p95, s", ("tpot_s", "p95")),
+)
+
+
+def draw_serving(results: Sequence[dict[str, Any]], path: Path) -> None:
+    """A row a model, a panel a figure, a line an engine, over the number of users."""
+    figure, axes = plt.subplots(
+        len(results),
+        len(SERVING),
+        figsize=(11, 0.8 + 2.7 * len(results)),
+        squeeze=False,
+        layout="constrained",
+    )
+    for line, result in zip(axes, results, strict=True):
+        users = [row["users"] for row in result["rows"]]
+        for axis, (title, keys) in zip(line, SERVING, strict=True):
+            for engine in result["rows"][0]["engines"]:
+                values = [_at(row["engines"][engine], keys) for row in result["rows"]]
+                axis.plot(users, values, marker="o", label=engine)
+            axis.set_xscale("log", base=2)
+            axis.set_xticks(users, [str(n) for n in users])
+            axis.set_ylim(bottom=0)
+            axis.set_title(title, fontsize=10)
+            axis.spines[["top", "right"]].set_visible(False)
+        line[0].set_ylabel(result["model"].removesuffix(".gguf"), fontsize=8)
+        line[0].legend(fontsize=8)
+    figure.supxlabel("users", fontsize=9)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def _at(figures: Any, keys: Sequence[str]) -> float:
+    for key in keys:
+        figures = figures[key] if figures is not None else None
+    return float("nan") if figures is None else float(figures)
 
 
 def _label(row: dict[str, Any]) -> str:

@@ -32,6 +32,8 @@ _ERRORS: dict[str, type[SillarError]] = {
 _KV_SHARE = 0.5
 """The KV cache takes at most this share of the memory that is left beside the weights."""
 _WORKSPACE_BYTES = 256 << 20
+_REQUEST_TOKENS = 2048
+"""Of an ordinary request, prompt and answer; memory of the cache that is never written is never taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,9 @@ class NativeOptions:
 
     threads 0: as many as the processor and its quota allow. isa "": the best; else an upper limit
     ("reference", "avx2", "avx512", "amx"). kv_type: "f16", "bf16" or "int8";
-    "auto": bf16 where the processor multiplies it, else f16. kv_tokens 0: the context,
-    bounded by the memory that is free. context 0: the model's own. keep_packed: large models' packed
-    weights stay on disk and are mapped at the next start.
+    "auto": bf16 where the processor multiplies it, else f16. kv_tokens 0: the context, or room for
+    `requests` of ordinary length if that is more, bounded by the memory that is free. context 0: the
+    model's own. keep_packed: large models' packed weights stay on disk and are mapped at the next start.
     """
 
     threads: int = 0
@@ -51,6 +53,7 @@ class NativeOptions:
     kv_tokens: int = 0
     context: int = 0
     keep_packed: bool = True
+    requests: int = 1
 
 
 @contextmanager
@@ -207,8 +210,8 @@ def _kv_blocks(file: _native.ModelFile, options: NativeOptions) -> int:
         return blocks
     _require_memory(weights + block_bytes, "The model")
     room = int(_KV_SHARE * (available_memory() - weights)) // block_bytes
-    wanted = -(-(options.context or file.context_length) // BLOCK_TOKENS)
-    return max(1, min(wanted, room))
+    tokens = max(options.context or file.context_length, options.requests * _REQUEST_TOKENS)
+    return max(1, min(-(-tokens // BLOCK_TOKENS), room))
 
 
 def _require_memory(needed: int, what: str) -> None:

@@ -75,7 +75,14 @@ async def _models(state: ServerState, say: Say) -> AsyncIterator[None]:
     """Loads every model before the server listens, and closes them at the end."""
     options = state.options
     engine = options.config.engine
-    native = NativeOptions(engine.threads, engine.isa, engine.kv_type, engine.kv_tokens, engine.context)
+    native = NativeOptions(
+        engine.threads,
+        engine.isa,
+        engine.kv_type,
+        engine.kv_tokens,
+        engine.context,
+        requests=options.limits.running,
+    )
     async with AsyncExitStack() as stack:
         for name in options.chat_models:
             say(f"Loading {name} ...")
