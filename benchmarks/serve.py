@@ -24,6 +24,7 @@ from sillar import hub
 from sillar.engine.native import read_metadata
 from sillar.tokenizer import Tokenizer
 
+ENGINES = ("sillar", "llama-server")
 USERS = (1, 2, 4, 8, 16, 32)
 SHAPE, LIMITS = load.Shape(), load.Limits()
 
@@ -118,8 +119,10 @@ def compare(model: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     with ExitStack() as stack:
         log = arguments.logs
-        running = [stack.enter_context(servers.sillar(model, room, log and log / "sillar.log"))]
-        if not arguments.alone:
+        running = []
+        if "sillar" in arguments.engines:
+            running.append(stack.enter_context(servers.sillar(model, room, log and log / "sillar.log")))
+        if "llama-server" in arguments.engines:
             running.append(
                 stack.enter_context(servers.llama(model, room, log and log / "llama.log", *arguments.flag))
             )
@@ -154,7 +157,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--slots", type=int, default=32, help="requests that llama-server takes at once")
     parser.add_argument("--flag", action="append", default=[], help="one more argument for llama-server")
     parser.add_argument("--prefix-repeats", type=int, default=3)
-    parser.add_argument("--alone", action="store_true", help="Sillar only")
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES)
     parser.add_argument("--logs", type=Path, help="folder for what the servers print")
     parser.add_argument("--plot", type=Path, help="write a PNG here (needs matplotlib)")
     parser.add_argument("--json", type=Path, help="write the result here too")
