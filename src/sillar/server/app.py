@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sillar import __version__
-from sillar.server import chat, completions, embeddings, errors, service
+from sillar.server import chat, completions, embeddings, errors, responses, service
 from sillar.server.gate import Gate
 from sillar.server.state import ServerState
 
@@ -32,6 +32,7 @@ def create_app(
     for router in (
         service.router(state),
         chat.router(state),
+        responses.router(state),
         completions.router(state),
         embeddings.router(state),
         *routers,

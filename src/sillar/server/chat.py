@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -36,9 +36,9 @@ def router(state: ServerState) -> APIRouter:
         """Answers a conversation, whole or as a stream of chunks."""
         if body.model == DOCUMENTS and state.library is not None:
             check_scope(client, "documents")
-            return await documents_model.respond(state, state.library, body, request, client)
+            return await documents_model.respond(state, body, request, client)
         check_scope(client, "generate")
-        answer = _Answer(state, state.language_model(body.model), body, time.perf_counter())
+        answer = ChatAnswer(state, state.language_model(body.model), body, time.perf_counter())
         stream = await while_connected(request, answer.open(client))
         if body.stream:
             return EventStream(answer.chunks(stream), stream.cancel)
@@ -47,7 +47,17 @@ def router(state: ServerState) -> APIRouter:
     return routes
 
 
-class _Answer:
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What is new in one choice. `delta` is chat's: content, tool_calls or nothing."""
+
+    index: int
+    delta: dict[str, Any]
+    reason: str | None
+    tokens: Sequence[TokenScore]
+
+
+class ChatAnswer:
     """One request's answer, in either form."""
 
     def __init__(self, state: ServerState, model: LanguageModel, body: ChatRequest, arrived: float) -> None:
@@ -55,7 +65,7 @@ class _Answer:
         self._model = model
         self._body = body
         self._arrived = arrived
-        self._usage = UsageSum()
+        self.usage = UsageSum()
         self._count = body.n or 1
         self._top = body.top_logprobs or 0
         if self._top and not body.logprobs:
@@ -92,23 +102,23 @@ class _Answer:
         scores: list[list[TokenScore]] = [[] for _ in range(self._count)]
         reasons: list[str | None] = [None] * self._count
         try:
-            async for event in timed(stream, self._state.metrics, self._model.name, self._arrived):
-                delta, reasons[event.index] = self._delta(event)
-                deltas[event.index].append(delta)
-                scores[event.index].extend(event.tokens)
+            async for step in self.deltas(stream):
+                reasons[step.index] = step.reason
+                deltas[step.index].append(step.delta)
+                scores[step.index].extend(step.tokens)
         finally:
             stream.cancel()
         choices = [
             {
                 "index": i,
                 "message": _message(deltas[i]),
-                "logprobs": self._logprobs(scores[i]),
+                "logprobs": self.logprobs(scores[i]),
                 "finish_reason": reasons[i],
             }
             for i in range(self._count)
         ]
         head = envelope("chatcmpl", "chat.completion", self._model.name)
-        return {**head, "choices": choices, "usage": self._usage.payload()}
+        return {**head, "choices": choices, "usage": self.usage.payload()}
 
     async def chunks(self, stream: TextStream) -> AsyncIterator[bytes]:
         """The answer as events."""
@@ -119,14 +129,19 @@ class _Answer:
             head["usage"] = None
         for i in range(self._count):
             yield sse({**head, "choices": [_choice(i, {"role": "assistant", "content": ""}, None, None)]})
+        async for step in self.deltas(stream):
+            logprobs = self.logprobs(step.tokens) if step.tokens else None
+            if step.delta or logprobs or step.reason:
+                yield sse({**head, "choices": [_choice(step.index, step.delta, logprobs, step.reason)]})
+        if wants_usage:
+            yield sse({**head, "choices": [], "usage": self.usage.payload()})
+        yield DONE
+
+    async def deltas(self, stream: TextStream) -> AsyncIterator[Delta]:
+        """What each event adds to its choice's message."""
         async for event in timed(stream, self._state.metrics, self._model.name, self._arrived):
             delta, reason = self._delta(event)
-            logprobs = self._logprobs(event.tokens) if event.tokens else None
-            if delta or logprobs or reason:
-                yield sse({**head, "choices": [_choice(event.index, delta, logprobs, reason)]})
-        if wants_usage:
-            yield sse({**head, "choices": [], "usage": self._usage.payload()})
-        yield DONE
+            yield Delta(event.index, delta, reason, event.tokens)
 
     def _delta(self, event: TextEvent) -> tuple[dict[str, Any], str | None]:
         """What an event adds to the message, and the reason when it is the last."""
@@ -139,14 +154,15 @@ class _Answer:
                 rest, calls = finder.finish()
                 text += rest
         if event.usage is not None:
-            self._usage.add(event.usage, first=event.index == 0)
+            self.usage.add(event.usage, first=event.index == 0)
         delta: dict[str, Any] = {"content": text} if text else {}
         if calls:
             delta["tool_calls"] = [{"index": i, **call} for i, call in enumerate(calls)]
             return delta, "tool_calls" if reason == "stop" else reason
         return delta, reason
 
-    def _logprobs(self, tokens: Any) -> dict[str, Any] | None:
+    def logprobs(self, tokens: Sequence[TokenScore]) -> dict[str, Any] | None:
+        """Of these tokens, in chat's shape, where they were asked for."""
         return chat_logprobs(self._model.codec, tokens, self._top) if self._body.logprobs else None
 
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from sillar.errors import SillarError
-from sillar.server import chat, completions, documents_api, documents_model, embeddings, service
+from sillar.server import chat, completions, documents_api, documents_model, embeddings, responses, service
 from sillar.server.auth import SCOPES
 from sillar.server.chat_types import ChatRequest
 from sillar.server.completions import CompletionRequest
@@ -20,6 +20,8 @@ from sillar.server.embeddings import EmbeddingRequest
 from sillar.server.errors import _KINDS
 from sillar.server.library import Library
 from sillar.server.options import Limits, ServerOptions
+from sillar.server.responses_store import KEPT_BYTES, KEPT_RESPONSES, KEPT_SECONDS
+from sillar.server.responses_types import ResponsesRequest
 from sillar.server.state import ServerState
 from sillar.server.types import IGNORED, ApiModel
 
@@ -34,6 +36,7 @@ its own names, and pages of other sites are refused. An unknown field is an erro
 """
 _MODELS: tuple[tuple[str, type[ApiModel]], ...] = (
     ("POST /v1/chat/completions", ChatRequest),
+    ("POST /v1/responses", ResponsesRequest),
     ("POST /v1/completions", CompletionRequest),
     ("POST /v1/embeddings", EmbeddingRequest),
 )
@@ -41,7 +44,7 @@ _WHEN: dict[type[SillarError], str] = {
     SillarError: "Something failed here; the log has the error by its number."
 }
 _NOT_YET = (
-    ("/v1/responses, /v1/rerank", "planned"),
+    ("/v1/rerank", "planned"),
     ("images, audio, files, fine-tuning, assistants, batches", "not planned: text models on CPUs"),
 )
 
@@ -50,14 +53,14 @@ def render() -> str:
     """The whole page."""
     parts = [_INTRO, _routes(), _tools()]
     parts += [_fields(title, model) for title, model in _MODELS]
-    parts += [_documents_model()]
+    parts += [_responses(), _documents_model()]
     parts += [_ignored(), _errors(), _limits(), _missing()]
     return "\n".join(parts)
 
 
 def _routes() -> str:
     state = ServerState(ServerOptions())
-    routers = [module.router(state) for module in (service, chat, completions, embeddings)]
+    routers = [module.router(state) for module in (service, chat, responses, completions, embeddings)]
     # The routes are looked at, not called: no library is needed behind them.
     documents = documents_api.router(state, cast(Library, SimpleNamespace(journal=None)))
     scopes = ", ".join(sorted(SCOPES))
@@ -67,6 +70,17 @@ def _routes() -> str:
         f"{_table(('route', 'what it does'), _rows([documents]))}\n"
         f"A key's scopes: {scopes}.\n"
     )
+
+
+def _responses() -> str:
+    return f"""## Conversations at /v1/responses
+
+The events of a stream are the official ones, in their order; `response.incomplete` ends a response that
+`max_output_tokens` cut, `response.failed` one that an error ended. Unless `store` is false a response is kept
+in memory, for its tenant: the newest {KEPT_RESPONSES}, {KEPT_BYTES >> 20} MiB together, for
+{KEPT_SECONDS // 60} minutes, none over a restart. `previous_response_id` goes on from one; its `instructions` do
+not carry over. Tools are functions: there are no built-in ones. The model `documents` answers here too.
+"""
 
 
 def _documents_model() -> str:

@@ -7,7 +7,7 @@ the message lists them whole (`citations`) and where they stand in the text (`an
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any, Literal, cast
 from urllib.parse import urlencode
@@ -20,7 +20,6 @@ from sillar.server.auth import Client
 from sillar.server.chat_types import ChatRequest
 from sillar.server.documents_api import MAX_QUESTION, AskRequest, Turn, answered
 from sillar.server.errors import ApiError
-from sillar.server.library import Library
 from sillar.server.state import DOCUMENTS, ServerState
 from sillar.server.streaming import DONE, EventStream, sse, while_connected
 
@@ -44,19 +43,24 @@ REFUSED = {
 }
 
 
-async def respond(
-    state: ServerState, library: Library, body: ChatRequest, request: Request, client: Client
-) -> Response:
+async def respond(state: ServerState, body: ChatRequest, request: Request, client: Client) -> Response:
     """The answer in either form. Raises ApiError for what this model cannot do."""
-    _check(body)
-    model = state.language_model(None)
-    question = ask_request([message.plain() for message in body.messages])
+    answer = events(state, body, client)
     if body.stream:
         options = body.stream_options
         wants_usage = options is not None and bool(options.include_usage)
-        events = _chunks(answered(library, model, question, client), wants_usage)
-        return EventStream(events, lambda: None)
-    return JSONResponse(await while_connected(request, _whole(answered(library, model, question, client))))
+        return EventStream(_chunks(answer, wants_usage), lambda: None)
+    return JSONResponse(await while_connected(request, _whole(answer)))
+
+
+def events(
+    state: ServerState, body: ChatRequest, client: Client
+) -> AsyncGenerator[str | dict[str, Any], None]:
+    """Pieces of text, then the whole answer, recorded. Raises ApiError for what this model cannot do."""
+    assert state.library is not None
+    _check(body)
+    question = ask_request([message.plain() for message in body.messages])
+    return answered(state.library, state.language_model(None), question, client)
 
 
 def ask_request(messages: Sequence[dict[str, Any]]) -> AskRequest:

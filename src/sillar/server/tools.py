@@ -26,6 +26,9 @@ To call one, answer with its name and arguments as JSON between tags, and nothin
 {{"name": "...", "arguments": {{...}}}}
 </tool_call>"""
 
+_COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+"""Of llguidance: a weak model may fill its tokens with white space where it is allowed."""
+
 Messages = list[dict[str, Any]]
 
 
@@ -79,7 +82,7 @@ class ToolUse:
         """What the answer must look like, when a call is required."""
         if not self._forced:
             return None
-        schema = {"anyOf": [_call_schema(tool) for tool in self._forced]}
+        schema = {"anyOf": [_call_schema(tool) for tool in self._forced], "x-guidance": _COMPACT}
         many = isinstance(self._choice, str) and self._parallel
         rule = 'call ("\\n" call)*' if many else "call"
         return Grammar(

@@ -19,8 +19,8 @@ Bias = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
 
 IGNORED = {
     "user": "not needed: the API key names the tenant",
-    "metadata": "nothing is stored",
-    "store": "nothing is stored",
+    "metadata": "nothing is stored (at /v1/responses it comes back)",
+    "store": "nothing is stored (at /v1/responses it has its meaning)",
     "safety_identifier": "not needed",
     "service_tier": "there is one",
     "prompt_cache_key": "prefixes are found by their content",
@@ -42,7 +42,8 @@ class ApiModel(BaseModel):
         for name in data.keys() & reasons.keys():
             if data[name] is not None:
                 raise ValueError(f"'{name}' is not supported here: {reasons[name]}")
-        return {key: value for key, value in data.items() if key not in IGNORED and key not in reasons}
+        dropped = (IGNORED.keys() - cls.model_fields.keys()) | reasons.keys()
+        return {key: value for key, value in data.items() if key not in dropped}
 
     @classmethod
     def refusals(cls) -> dict[str, str]:
