@@ -78,8 +78,8 @@ def _responses() -> str:
 The events of a stream are the official ones, in their order; `response.incomplete` ends a response that
 `max_output_tokens` cut, `response.failed` one that an error ended. Unless `store` is false a response is kept
 in memory, for its tenant: the newest {KEPT_RESPONSES}, {KEPT_BYTES >> 20} MiB together, for
-{KEPT_SECONDS // 60} minutes, none over a restart. `previous_response_id` goes on from one; its `instructions` do
-not carry over. Tools are functions: there are no built-in ones. The model `documents` answers here too.
+{KEPT_SECONDS // 60} minutes, none over a restart. `previous_response_id` goes on from one; its `instructions`
+do not carry over. Tools are functions: there are no built-in ones. The model `documents` answers here too.
 """
 
 
