@@ -16,7 +16,7 @@ constexpr int64_t chunk_groups = 8;
 constexpr int64_t token_block = 512;
 constexpr int64_t panel_tiles = 4;
 constexpr int64_t stream_tokens_max = 4;
-constexpr int64_t prefetch_ahead = 2048;
+constexpr int64_t prefetch_ahead = 8192;
 
 struct PanelTile {
   uint8_t operands[chunk_groups * group_quads * 64];
@@ -54,8 +54,9 @@ void stream(const MatmulTask& task, int64_t token) {
     unroll<tokens>([&](auto t) { acc[t.value][0] = acc[t.value][1] = _mm256_setzero_ps(); });
     for (int64_t b = 0; b < blocks; ++b, block += packed_block_bytes(f))
       for (int64_t g = 0; g < block_groups(f); ++g) {
-        for (int64_t line = 0; line < packed_block_bytes(f) / block_groups(f); line += 64)
-          _mm_prefetch(block + g * group_bytes(f) + prefetch_ahead + line, _MM_HINT_T0);
+        constexpr int64_t share = packed_block_bytes(f) / block_groups(f);  // of a whole block, scales too
+        for (int64_t line = 0; line < share; line += 64)
+          _mm_prefetch(block + g * share + prefetch_ahead + line, _MM_HINT_T0);
         add_group<K, tokens>(PackedSource<K>{block, g}, x, b * block_groups(f) + g, acc);
       }
     store(task, row, token, acc);

@@ -10,7 +10,7 @@
 namespace sillar::kernels {
 namespace {
 
-constexpr int64_t prefetch_ahead = 2048;
+constexpr int64_t prefetch_ahead = 8192;
 
 template <WeightType type, int half>
 [[gnu::always_inline]] inline __m512i dot(const __m512i* operands, const int8_t* values, const int16_t* sums) {
@@ -32,8 +32,10 @@ template <WeightType type, int tokens>
                                              const Tokens& x, int64_t x_group, __m512* acc) {
   constexpr PackedFormat f = packed_format(type);
   const uint8_t* planes = block + group * group_bytes(f);
-  for (int64_t line = 0; line < packed_block_bytes(f) / block_groups(f); line += 64)
-    _mm_prefetch(reinterpret_cast<const char*>(planes + prefetch_ahead + line), _MM_HINT_T0);
+  // Each group fetches its share of a whole block: the scales at a block's end, too, come in time.
+  constexpr int64_t share = packed_block_bytes(f) / block_groups(f);
+  for (int64_t line = 0; line < share; line += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(block + group * share + prefetch_ahead + line), _MM_HINT_T0);
   __m512i operands[group_quads];
   unroll<int(group_quads)>([&](auto q) { operands[q.value] = quad<type, q.value>(planes); });
   __m512 scale[2], min[2];
