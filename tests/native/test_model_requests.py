@@ -83,7 +83,7 @@ def test_options_that_do_not_exist(path: Path) -> None:
 
 
 def test_memory_is_checked_first(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ResourceError, match="lower kv_tokens"):
+    with pytest.raises(ResourceError, match="smaller model or lower kv_tokens"):
         load(path, kv_tokens=1 << 40)
     monkeypatch.setattr(native, "available_memory", lambda: 1 << 20)
     with pytest.raises(ResourceError, match="GiB"):

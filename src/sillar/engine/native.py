@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sillar import _native
 from sillar.engine.memory import available_memory
+from sillar.engine.memory_plan import MemoryNeed, plan_memory
 from sillar.engine.packed_cache import packed_file
 from sillar.engine.request import BLOCK_TOKENS, SequenceStep, StepResult
 from sillar.errors import ModelFormatError, ModelUnsupportedError, RequestError, ResourceError, SillarError
@@ -29,8 +30,6 @@ _ERRORS: dict[str, type[SillarError]] = {
     "out_of_memory": ResourceError,
     "invalid_request": RequestError,
 }
-_KV_SHARE = 0.5
-"""The KV cache takes at most this share of the memory that is left beside the weights."""
 _WORKSPACE_BYTES = 256 << 20
 _REQUEST_TOKENS = 2048
 """Of an ordinary request, prompt and answer; memory of the cache that is never written is never taken."""
@@ -140,6 +139,12 @@ def chosen_isas(isa: str = "") -> dict[str, str]:
         return _native.chosen_isas(isa)
 
 
+def memory_need(path: Path | str, name: str, options: NativeOptions | None = None) -> MemoryNeed:
+    """What the model would take, for plan_memory. Raises ModelFormatError, ModelUnsupportedError."""
+    with _typed_errors():
+        return _need(_native.ModelFile.open(str(path)), name, options or NativeOptions())
+
+
 def load_decoder(
     path: Path | str, options: NativeOptions | None = None, progress: Progress | None = None
 ) -> NativeDecoder:
@@ -151,7 +156,7 @@ def load_decoder(
     options = options or NativeOptions()
     with _typed_errors():
         file = _native.ModelFile.open(str(path))
-        blocks = _kv_blocks(file, options)
+        [blocks] = plan_memory([_need(file, Path(path).name, options)], available_memory())
         kept = packed_file(Path(path), file.weight_bytes) if options.keep_packed else None
         kept_path, kept_key = ("", b"") if kept is None else (str(kept[0]), kept[1])
         return NativeDecoder(
@@ -176,7 +181,7 @@ def load_encoder(
     options = options or NativeOptions()
     with _typed_errors():
         file = _native.ModelFile.open(str(path))
-        _require_memory(file.weight_bytes + _WORKSPACE_BYTES, "The model")
+        plan_memory([_need(file, Path(path).name, options)], available_memory())
         return NativeEncoder(_native.Encoder.load(file, options.threads, options.isa, progress))
 
 
@@ -198,26 +203,13 @@ def _kv_type(options: NativeOptions) -> str:
     return "bf16" if cpu_info()["avx512_bf16"] and options.isa in ("", "avx512", "amx") else "f16"
 
 
-def _kv_blocks(file: _native.ModelFile, options: NativeOptions) -> int:
-    """Blocks of the KV cache: as asked for, or the context bounded by the memory that is left."""
-    block_bytes = file.kv_block_bytes(_kv_type(options))
-    weights = file.weight_bytes + _WORKSPACE_BYTES
-    if options.kv_tokens > 0:
-        blocks = -(-options.kv_tokens // BLOCK_TOKENS)
-        _require_memory(
-            weights + blocks * block_bytes, f"The model with {options.kv_tokens} tokens of KV cache"
-        )
-        return blocks
-    _require_memory(weights + block_bytes, "The model")
-    room = int(_KV_SHARE * (available_memory() - weights)) // block_bytes
-    tokens = max(options.context or file.context_length, options.requests * _REQUEST_TOKENS)
-    return max(1, min(-(-tokens // BLOCK_TOKENS), room))
-
-
-def _require_memory(needed: int, what: str) -> None:
-    free = available_memory()
-    if needed > free:
-        raise ResourceError(
-            f"{what} needs {needed / 2**30:.1f} GiB of memory and {free / 2**30:.1f} GiB are free: "
-            "close other programs, choose a smaller model, or lower kv_tokens."
-        )
+def _need(file: _native.ModelFile, name: str, options: NativeOptions) -> MemoryNeed:
+    """The KV cache as asked for, or for the context and the requests; none for an encoder."""
+    fixed = file.weight_bytes + _WORKSPACE_BYTES
+    if file.is_encoder:
+        return MemoryNeed(name, fixed)
+    context = options.context or file.context_length
+    wanted = max(context, options.requests * min(context, _REQUEST_TOKENS))
+    blocks = -(-(options.kv_tokens or wanted) // BLOCK_TOKENS)
+    exact = options.kv_tokens > 0
+    return MemoryNeed(name, fixed, file.kv_block_bytes(_kv_type(options)), blocks, exact)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 
 from sillar.documents import IndexProgress, default_index_path
 from sillar.engine.embedder import Embedder
 from sillar.engine.engine import EngineOptions
 from sillar.engine.language_model import LanguageModel
-from sillar.engine.native import NativeOptions
+from sillar.engine.memory import available_memory
+from sillar.engine.memory_plan import plan_memory
+from sillar.engine.native import NativeOptions, memory_need
+from sillar.engine.request import BLOCK_TOKENS
 from sillar.hub import resolve
 from sillar.server import documents_api, page
 from sillar.server.app import create_app
@@ -74,6 +79,29 @@ def _say_progress(step: IndexProgress, say: Say) -> None:
 async def _models(state: ServerState, say: Say) -> AsyncIterator[None]:
     """Loads every model before the server listens, and closes them at the end."""
     options = state.options
+    paths = {name: resolve(name) for name in (*options.chat_models, *options.embedders)}
+    native = await asyncio.to_thread(_native_options, options, paths)
+    async with AsyncExitStack() as stack:
+        for name in options.chat_models:
+            say(f"Loading {name} ...")
+            model = await asyncio.to_thread(
+                LanguageModel.load,
+                paths[name],
+                native[name],
+                name=name,
+                options=_engine_options(options.limits),
+            )
+            state.language_models[name] = await stack.enter_async_context(model)
+        for name in options.embedders:
+            say(f"Loading {name} ...")
+            embedder = await asyncio.to_thread(Embedder.load, paths[name], native[name], name=name)
+            stack.callback(embedder.close)
+            state.embedders[name] = embedder
+        yield
+
+
+def _native_options(options: ServerOptions, paths: Mapping[str, Path]) -> dict[str, NativeOptions]:
+    """How each model is loaded, its KV cache sized so that all fit. Raises ResourceError before any loads."""
     engine = options.config.engine
     native = NativeOptions(
         engine.threads,
@@ -83,23 +111,12 @@ async def _models(state: ServerState, say: Say) -> AsyncIterator[None]:
         engine.context,
         requests=options.limits.running,
     )
-    async with AsyncExitStack() as stack:
-        for name in options.chat_models:
-            say(f"Loading {name} ...")
-            model = await asyncio.to_thread(
-                LanguageModel.load,
-                resolve(name),
-                native,
-                name=name,
-                options=_engine_options(options.limits),
-            )
-            state.language_models[name] = await stack.enter_async_context(model)
-        for name in options.embedders:
-            say(f"Loading {name} ...")
-            embedder = await asyncio.to_thread(Embedder.load, resolve(name), native, name=name)
-            stack.callback(embedder.close)
-            state.embedders[name] = embedder
-        yield
+    needs = [memory_need(path, name, native) for name, path in paths.items()]
+    blocks = plan_memory(needs, available_memory())
+    return {
+        name: replace(native, kv_tokens=count * BLOCK_TOKENS)
+        for name, count in zip(paths, blocks, strict=True)
+    }
 
 
 def _engine_options(limits: Limits) -> EngineOptions:
