@@ -65,18 +65,34 @@ class SamplingConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOffConfig:
+    """Where questions go that a person has to answer. Empty: tickets wait for their CSV export."""
+
+    webhook: str = setting("")
+    """The one address that tickets are posted to: https, or http on this machine."""
+    secret: str = field(default="", repr=False, metadata={"minimum": None, "maximum": None, "choices": ()})
+    """Key of the webhook's HMAC signature."""
+    mail: str = setting("")
+    """A mailbox that the page offers a mailto link to."""
+    retry_seconds: float = setting(5.0, minimum=0.01, maximum=3600)
+    """Until the second attempt; each further pause is four times as long, eight attempts in all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All tables; whoever builds a part hands it its own table only."""
 
     engine: EngineConfig = EngineConfig()
     models: ModelsConfig = ModelsConfig()
     sampling: SamplingConfig = SamplingConfig()
+    handoff: HandOffConfig = HandOffConfig()
 
 
 TABLES: dict[str, type[Any]] = {
     "engine": EngineConfig,
     "models": ModelsConfig,
     "sampling": SamplingConfig,
+    "handoff": HandOffConfig,
 }
 
 

@@ -1,12 +1,13 @@
 """The journal keeps tenants apart, groups gaps, and exports what a spreadsheet cannot run."""
 
-import csv
-import io
+import json
+import sqlite3
 
 import numpy as np
 import pytest
 
-from sillar.documents.journal import DAY, Entry, Journal
+from evaluations.sets import load_set
+from sillar.documents.journal import DAY, SCHEMA, Entry, Journal
 from sillar.errors import RequestError
 
 
@@ -41,13 +42,11 @@ def test_what_was_recorded_survives_a_restart(tmp_path):
 
 def test_another_tenant_sees_and_changes_nothing(journal):
     identity = journal.record("mine", entry("canary"))
-    journal.hand_off("mine", identity, "me@example.org", "")
     with pytest.raises(RequestError):
         journal.vote("theirs", identity, -1)
-    with pytest.raises(RequestError):
-        journal.hand_off("theirs", identity, "", "")
     assert journal.insights("theirs").questions == 0
-    assert "canary" not in journal.tickets_csv("theirs")
+    assert journal.suggestions("theirs") == []
+    assert journal.question_set("theirs", "en")["queries"] == []
     assert journal.feedback("theirs") == []
 
 
@@ -77,11 +76,40 @@ def test_gaps_group_the_same_question_by_words_or_meaning(journal):
     assert gaps[0].documents == ["a.pdf"]
 
 
-def test_tickets_carry_the_conversation_and_no_formula(journal):
-    talk = [{"role": "user", "content": "before"}]
-    identity = journal.record("t", entry("=HYPERLINK(1)", conversation=talk))
-    ticket = journal.hand_off("t", identity, "+34 600", "@sum")
-    assert ticket["conversation"] == talk
-    rows = list(csv.reader(io.StringIO(journal.tickets_csv("t"))))
-    assert [cell for row in rows[1:] for cell in row if cell.startswith(("=", "+", "-", "@"))] == []
-    assert rows[1][2] == "'+34 600"
+def test_suggestions_are_what_was_answered_the_best_voted_first(journal):
+    for question, abstained, vote in (
+        ("What is new?", False, 0),
+        ("Who pays the king?", True, 0),
+        ("How long is it?", False, 1),
+        ("Why is it so?", False, -1),
+        ("what is new? ", False, 0),
+        ("And there?", False, 0),
+    ):
+        talk = [{"role": "user", "content": "before"}] if question == "And there?" else []
+        identity = journal.record("t", entry(question, abstained, conversation=talk))
+        journal.vote("t", identity, vote)
+    assert [q.strip().lower() for q in journal.suggestions("t")] == ["how long is it?", "what is new?"]
+
+
+def test_helpful_answers_become_a_question_set_that_the_evaluations_read(journal, tmp_path):
+    passages = [{"document": "a.pdf", "text": "One. Two pays."}, {"document": "b.pdf", "text": "Three."}]
+    cited = [{"document": "a.pdf", "quote": "Two pays."}]
+    helpful = journal.record("t", entry("Who pays?", passages=passages, citations=cited))
+    journal.record("t", entry("Not voted?", passages=passages, citations=cited))
+    journal.vote("t", helpful, 1)
+    path = tmp_path / "set.json"
+    path.write_text(json.dumps(journal.question_set("t", "en")))
+    read = load_set(path)
+    [query] = read.queries
+    assert (query.text, query.answers) == ("Who pays?", ("Two pays.",))
+    assert [read.passages[gold] for gold in query.gold] == ["One. Two pays."]
+    assert len(read.passages) == 2
+
+
+def test_an_older_journal_is_brought_up_to_date(tmp_path):
+    old = sqlite3.connect(tmp_path / "j.sqlite")
+    old.executescript(SCHEMA.replace(", passages TEXT NOT NULL DEFAULT '[]'", ""))
+    old.close()
+    journal = Journal(tmp_path / "j.sqlite")
+    journal.record("t", entry(passages=[{"document": "a", "text": "b"}]))
+    journal.close()

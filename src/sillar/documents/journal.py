@@ -6,8 +6,6 @@ Every row belongs to a tenant, and every query names one.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import secrets
 import sqlite3
@@ -16,6 +14,7 @@ import time
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,7 @@ CREATE TABLE IF NOT EXISTS answers (
   id TEXT PRIMARY KEY, tenant TEXT NOT NULL, asked_at REAL NOT NULL, language TEXT NOT NULL,
   question TEXT NOT NULL, answer TEXT NOT NULL, abstained INTEGER NOT NULL, seconds REAL NOT NULL,
   documents TEXT NOT NULL, conversation TEXT NOT NULL, citations TEXT NOT NULL, vector BLOB,
-  vote INTEGER NOT NULL DEFAULT 0, comment TEXT NOT NULL DEFAULT '');
+  vote INTEGER NOT NULL DEFAULT 0, comment TEXT NOT NULL DEFAULT '', passages TEXT NOT NULL DEFAULT '[]');
 CREATE INDEX IF NOT EXISTS answers_of_tenant ON answers (tenant, asked_at);
 CREATE TABLE IF NOT EXISTS tickets (
   id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, answer TEXT NOT NULL REFERENCES answers (id),
@@ -59,6 +58,8 @@ class Entry:
     conversation: Sequence[dict[str, str]] = ()
     vector: NDArray[np.float32] | None = None
     """The question's unit embedding, by which gaps are grouped."""
+    passages: Sequence[dict[str, Any]] = ()
+    """What was found: {document, page, section, text}; a person who takes over sees it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,9 @@ class Day:
     day: str
     answered: int
     abstained: int
+    median_seconds: float
+    slow_seconds: float
+    """The 95th percentile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,8 @@ class Insights:
     answered: int
     abstained: int
     median_seconds: float
+    slow_seconds: float
+    """The 95th percentile."""
     votes_up: int
     votes_down: int
     days: Sequence[Day]
@@ -104,6 +110,8 @@ class Journal:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA foreign_keys=ON")
         self._db.executescript(SCHEMA)
+        if "passages" not in {row["name"] for row in self._db.execute("PRAGMA table_info(answers)")}:
+            self._db.execute("ALTER TABLE answers ADD COLUMN passages TEXT NOT NULL DEFAULT '[]'")
 
     def close(self) -> None:
         """Closes the file; the journal cannot be used afterwards."""
@@ -126,82 +134,59 @@ class Journal:
             json.dumps(list(entry.conversation)),
             json.dumps(list(entry.citations)),
             vector,
+            json.dumps(list(entry.passages)),
         )
-        with self._change() as db:
+        with self.change() as db:
             db.execute(
                 "INSERT INTO answers (id, tenant, asked_at, language, question, answer, abstained, seconds,"
-                " documents, conversation, citations, vector) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+                " documents, conversation, citations, vector, passages) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 row,
             )
         return identity
 
     def vote(self, tenant: str, answer: str, vote: int, comment: str = "") -> None:
         """Notes whether an answer helped: 1, -1, or 0 for neither. RequestError: no such answer here."""
-        with self._change() as db:
+        with self.change() as db:
             found = db.execute(
                 "UPDATE answers SET vote = ?, comment = ? WHERE id = ? AND tenant = ?",
                 (vote, comment, answer, tenant),
             )
             self._must_exist(found.rowcount)
 
-    def hand_off(self, tenant: str, answer: str, contact: str, note: str) -> dict[str, Any]:
-        """Makes a ticket of an answer: {id, question, answer, contact, note, conversation, citations}."""
-        with self._change() as db:
-            row = db.execute("SELECT * FROM answers WHERE id = ? AND tenant = ?", (answer, tenant)).fetchone()
-            self._must_exist(row is not None)
-            ticket = db.execute(
-                "INSERT INTO tickets (tenant, answer, created_at, contact, note) VALUES (?,?,?,?,?)",
-                (tenant, answer, time.time(), contact, note),
-            )
-        return {
-            "id": ticket.lastrowid,
-            "question": row["question"],
-            "answer": row["answer"],
-            "contact": contact,
-            "note": note,
-            "conversation": json.loads(row["conversation"]),
-            "citations": json.loads(row["citations"]),
-        }
+    def suggestions(self, tenant: str, most: int = 4) -> list[str]:
+        """Questions that were answered and not voted down: the best voted, then the latest."""
+        rows = self.rows(
+            "SELECT question FROM answers WHERE tenant = ? AND abstained = 0 AND vote >= 0 AND"
+            " conversation = '[]' AND length(question) BETWEEN 8 AND 200"
+            " GROUP BY lower(trim(question)) ORDER BY max(vote) DESC, max(asked_at) DESC LIMIT ?",
+            (tenant, most),
+        )
+        return [row["question"] for row in rows]
 
     def insights(self, tenant: str, *, days: int = 30, now: float | None = None) -> Insights:
         """Figures of the last `days` days."""
         end = time.time() if now is None else now
-        rows = self._rows(
+        rows = self.rows(
             "SELECT * FROM answers WHERE tenant = ? AND asked_at > ? ORDER BY asked_at",
             (tenant, end - days * DAY),
         )
         abstained = sum(row["abstained"] for row in rows)
+        median, slow = _seconds(rows)
         return Insights(
             questions=len(rows),
             answered=len(rows) - abstained,
             abstained=abstained,
-            median_seconds=float(np.median([row["seconds"] for row in rows])) if rows else 0.0,
+            median_seconds=median,
+            slow_seconds=slow,
             votes_up=sum(row["vote"] > 0 for row in rows),
             votes_down=sum(row["vote"] < 0 for row in rows),
             days=_by_day(rows, days, end),
             gaps=_gaps([row for row in rows if row["abstained"] or row["vote"] < 0]),
         )
 
-    def tickets_csv(self, tenant: str) -> str:
-        """All tickets as CSV; cells that a spreadsheet would run as formulas are quoted."""
-        rows = self._rows(
-            "SELECT t.id, t.created_at, t.contact, t.note, a.question, a.answer, a.documents FROM tickets t"
-            " JOIN answers a ON a.id = t.answer WHERE t.tenant = ? ORDER BY t.id",
-            (tenant,),
-        )
-        out = io.StringIO()
-        writer = csv.writer(out)
-        writer.writerow(["id", "created_at", "contact", "note", "question", "answer", "documents"])
-        for row in rows:
-            when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(row["created_at"]))
-            texts = (row["contact"], row["note"], row["question"], row["answer"])
-            documents = _cell(", ".join(json.loads(row["documents"])))
-            writer.writerow([row["id"], when, *map(_cell, texts), documents])
-        return out.getvalue()
-
     def feedback(self, tenant: str) -> list[dict[str, Any]]:
         """Voted answers as an evaluation set: question, answer, vote, comment, citations."""
-        rows = self._rows("SELECT * FROM answers WHERE tenant = ? AND vote != 0 ORDER BY asked_at", (tenant,))
+        rows = self.rows("SELECT * FROM answers WHERE tenant = ? AND vote != 0 ORDER BY asked_at", (tenant,))
         return [
             {
                 "question": row["question"],
@@ -215,12 +200,35 @@ class Journal:
             for row in rows
         ]
 
+    def question_set(self, tenant: str, language: str) -> dict[str, Any]:
+        """Helpful answers as a question set for `python -m evaluations.retrieval`, with all passages seen.
+
+        {name, lang, passages: [{id, text}], queries: [{q, gold: [id], answer}]}; gold are the passages that
+        a citation quotes.
+        """
+        rows = self.rows(
+            "SELECT * FROM answers WHERE tenant = ? AND language = ? ORDER BY asked_at", (tenant, language)
+        )
+        passages: dict[str, str] = {}
+        queries = []
+        for row in rows:
+            seen = {_passage_id(passage): passage for passage in json.loads(row["passages"])}
+            passages |= {identity: passage["text"] for identity, passage in seen.items()}
+            cited = json.loads(row["citations"])
+            gold = [i for i, p in seen.items() if any(_quotes(citation, p) for citation in cited)]
+            if row["vote"] > 0 and not row["abstained"] and gold:
+                queries.append({"q": row["question"], "gold": gold, "answer": cited[0]["quote"]})
+        listed = [{"id": identity, "text": text} for identity, text in passages.items()]
+        return {"name": f"feedback-{language}", "lang": language, "passages": listed, "queries": queries}
+
     @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
+    def change(self) -> Iterator[sqlite3.Connection]:
+        """One transaction."""
         with self._lock, self._db:
             yield self._db
 
-    def _rows(self, query: str, values: tuple[object, ...]) -> list[sqlite3.Row]:
+    def rows(self, query: str, values: tuple[object, ...]) -> list[sqlite3.Row]:
+        """What a query finds."""
         with self._lock:
             return self._db.execute(query, values).fetchall()
 
@@ -230,15 +238,30 @@ class Journal:
             raise RequestError("No such answer.")
 
 
-def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+def _passage_id(passage: dict[str, Any]) -> str:
+    return sha256(f"{passage['document']}\n{passage['text']}".encode()).hexdigest()[:16]
+
+
+def _quotes(citation: dict[str, Any], passage: dict[str, Any]) -> bool:
+    return citation["document"] == passage["document"] and citation["quote"] in passage["text"]
 
 
 def _by_day(rows: Sequence[sqlite3.Row], days: int, end: float) -> list[Day]:
-    counts = {_day(end - back * DAY): [0, 0] for back in reversed(range(days))}
+    of_day: dict[str, list[sqlite3.Row]] = {_day(end - back * DAY): [] for back in reversed(range(days))}
     for row in rows:
-        counts.setdefault(_day(row["asked_at"]), [0, 0])[bool(row["abstained"])] += 1
-    return [Day(day, *count) for day, count in counts.items()]
+        of_day.setdefault(_day(row["asked_at"]), []).append(row)
+    return [
+        Day(day, len(asked) - (refused := sum(row["abstained"] for row in asked)), refused, *_seconds(asked))
+        for day, asked in of_day.items()
+    ]
+
+
+def _seconds(rows: Sequence[sqlite3.Row]) -> tuple[float, float]:
+    """Median and 95th percentile of the answers' times; zeros without any."""
+    if not rows:
+        return 0.0, 0.0
+    median, slow = np.percentile([row["seconds"] for row in rows], [50, 95])
+    return float(median), float(slow)
 
 
 def _day(moment: float) -> str:
@@ -250,9 +273,7 @@ def _gaps(rows: Sequence[sqlite3.Row], most: int = 50) -> list[Gap]:
     leaders: list[tuple[sqlite3.Row, NDArray[np.float32] | None]] = []
     counts: list[int] = []
     for row in reversed(rows):  # the latest wording leads
-        vector = (
-            None if row["vector"] is None else np.frombuffer(row["vector"], np.float16).astype(np.float32)
-        )
+        vector = _vector(row)
         for index, (leader, other) in enumerate(leaders):
             if _same(row["question"], vector, leader["question"], other):
                 counts[index] += 1
