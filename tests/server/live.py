@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sillar.config import Config
 from sillar.documents.journal import Journal
 from sillar.engine.embedder import Embedder, EmbedderSpec
 from sillar.engine.engine import Engine, EngineOptions
 from sillar.engine.language_model import LanguageModel
-from sillar.server import documents_api, page
 from sillar.server.app import create_app
 from sillar.server.auth import KeyStore
+from sillar.server.frontend import open_frontend
 from sillar.server.library import Library
 from sillar.server.listen import make_server
 from sillar.server.options import Limits, ServerOptions
@@ -74,10 +75,11 @@ def live_server(
     pause: float = 0.0,
     keys: KeyStore | None = None,
     documents: Path | None = None,
+    config: Config | None = None,
     **app_options: Any,
 ) -> Iterator[Live]:
     """Starts it, hands it over, and stops it. `documents`: a folder to answer from, with the page."""
-    options = ServerOptions(port=0, limits=limits or Limits())
+    options = ServerOptions(port=0, limits=limits or Limits(), config=config or Config())
     started: threading.Event = threading.Event()
     live: list[Live] = []
     stop: list[Any] = []
@@ -86,20 +88,20 @@ def live_server(
         model, embedder = fake_models(engine or EngineOptions(), pause)
         async with model, _library(documents) as library:
             state = ServerState(options, {"fake": model}, {"fake-embedder": embedder}, keys)
-            if library is not None:
-                state.library = library
-                routers = [page.router(), documents_api.router(state, library)]
-                app_options.update(routers=routers, public=page.PUBLIC)
-            server = make_server(create_app(state, **app_options), state, lambda _: None)
-            server.capture_signals = _no_signals  # type: ignore[method-assign,assignment]
-            task = asyncio.ensure_future(server.serve())
-            while not server.started and not task.done():  # noqa: ASYNC110  uvicorn has no event for it
-                await asyncio.sleep(0.005)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            live.append(Live(state, port, model.engine, asyncio.get_running_loop()))
-            stop.append(lambda: setattr(server, "should_exit", True))
-            started.set()
-            await task
+            state.library = library
+            async with open_frontend(state, library) as frontend:
+                if library is not None:
+                    app_options.update(routers=frontend.routers, public=frontend.public)
+                server = make_server(create_app(state, **app_options), state, lambda _: None)
+                server.capture_signals = _no_signals  # type: ignore[method-assign,assignment]
+                task = asyncio.ensure_future(server.serve())
+                while not server.started and not task.done():  # noqa: ASYNC110  uvicorn has no event for it
+                    await asyncio.sleep(0.005)
+                port = server.servers[0].sockets[0].getsockname()[1]
+                live.append(Live(state, port, model.engine, asyncio.get_running_loop()))
+                stop.append(lambda: setattr(server, "should_exit", True))
+                started.set()
+                await task
 
     thread = threading.Thread(target=lambda: asyncio.run(main()))
     thread.start()

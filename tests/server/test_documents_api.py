@@ -11,9 +11,9 @@ import pytest
 
 from sillar.documents.journal import Journal
 from sillar.engine.engine import EngineOptions
-from sillar.server import documents_api, page
 from sillar.server.app import create_app
 from sillar.server.auth import Client, KeyStore
+from sillar.server.frontend import open_frontend
 from sillar.server.library import Library, safe_name
 from sillar.server.options import Limits, ServerOptions
 from sillar.server.state import ServerState
@@ -43,10 +43,11 @@ async def client(library):
     async with model:
         options = ServerOptions(limits=Limits(upload_bytes=100_000))
         state = ServerState(options, {"fake": model}, {"e": embedder}, KeyStore(people))
-        app = create_app(state, [page.router(), documents_api.router(state, library)], public=page.PUBLIC)
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            yield client
+        async with open_frontend(state, library) as frontend:
+            app = create_app(state, frontend.routers, public=frontend.public)
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+                yield client
 
 
 async def ask(client, question, headers=ANA):

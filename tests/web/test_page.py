@@ -83,7 +83,8 @@ def test_a_question_its_source_a_vote_and_a_ticket(tab: Any) -> None:
     tab.get_by_text("Handed on.").wait_for()
     tab.goto(tab.url.split("#")[0] + "#insights")
     tab.wait_for_selector(".chart")
-    assert "Voted helpful" in tab.inner_text("main")
+    assert "1 / 0\nHelpful / not" in tab.inner_text("main")
+    assert "ana@example.org" in tab.inner_text("main")
 
 
 def test_an_upload_appears_can_be_asked_and_removed(tab: Any, tmp_path: Path) -> None:

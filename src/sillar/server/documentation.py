@@ -12,12 +12,22 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from sillar.errors import SillarError
-from sillar.server import chat, completions, documents_api, documents_model, embeddings, responses, service
+from sillar.server import (
+    chat,
+    completions,
+    documents_api,
+    documents_model,
+    embeddings,
+    journal_api,
+    responses,
+    service,
+)
 from sillar.server.auth import SCOPES
 from sillar.server.chat_types import ChatRequest
 from sillar.server.completions import CompletionRequest
 from sillar.server.embeddings import EmbeddingRequest
 from sillar.server.errors import _KINDS
+from sillar.server.handoff import HandOff
 from sillar.server.library import Library
 from sillar.server.options import Limits, ServerOptions
 from sillar.server.responses_store import KEPT_BYTES, KEPT_RESPONSES, KEPT_SECONDS
@@ -62,12 +72,13 @@ def _routes() -> str:
     state = ServerState(ServerOptions())
     routers = [module.router(state) for module in (service, chat, responses, completions, embeddings)]
     # The routes are looked at, not called: no library is needed behind them.
-    documents = documents_api.router(state, cast(Library, SimpleNamespace(journal=None)))
+    library = cast(Library, SimpleNamespace(journal=None))
+    documents = [documents_api.router(state, library), journal_api.router(library, cast(HandOff, None))]
     scopes = ", ".join(sorted(SCOPES))
     return (
         f"## Routes\n\n{_table(('route', 'what it does'), _rows(routers))}\n"
         f"With a folder of documents (`sillar serve DIR`):\n\n"
-        f"{_table(('route', 'what it does'), _rows([documents]))}\n"
+        f"{_table(('route', 'what it does'), _rows(documents))}\n"
         f"A key's scopes: {scopes}.\n"
     )
 

@@ -1,4 +1,4 @@
-"""Questions over documents: ask, upload, open a passage, vote, hand on, and what it all came to."""
+"""Questions over documents: ask, upload, open a passage."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse
 
-from sillar.documents import Answer, AnswerOptions, stream_answer
+from sillar.documents import Answer, AnswerOptions, Passage, stream_answer
 from sillar.documents.journal import Entry
 from sillar.documents.language import detect_language
 from sillar.engine.language_model import LanguageModel
 from sillar.server.auth import Client, require_key
 from sillar.server.errors import ApiError
 from sillar.server.library import Library
-from sillar.server.page_image import page_png
+from sillar.server.page_image import draw_page
+from sillar.server.rich_text import render
 from sillar.server.state import ServerState
 from sillar.server.streaming import DONE, EventStream, named_event, while_connected
 
@@ -26,6 +27,8 @@ MAX_QUESTION = 4000
 _CONTEXT = 1500
 """Characters shown before and after an opened passage."""
 _MAX_SPAN = 20_000
+_TICKET_PASSAGE = 4000
+"""Characters of a passage that go into a ticket."""
 
 Asker = Annotated[Client, Depends(require_key("documents"))]
 Id = Annotated[int, Field(ge=0, lt=2**63)]
@@ -51,27 +54,12 @@ class AskRequest(_Model):
     model: Annotated[str | None, Field(max_length=200)] = None
 
 
-class Feedback(_Model):
-    """Whether an answer helped."""
-
-    vote: Literal[-1, 0, 1]
-    comment: Annotated[str, Field(max_length=2000)] = ""
-
-
-class HandOff(_Model):
-    """What a person needs to go on with a question."""
-
-    contact: Annotated[str, Field(max_length=200)] = ""
-    note: Annotated[str, Field(max_length=2000)] = ""
-
-
 def router(state: ServerState, library: Library) -> APIRouter:
     """The routes over one library."""
     routes = APIRouter(prefix="/v1", tags=["documents"])
     _asking(routes, state, library)
     _managing(routes, library)
     _reading(routes, library)
-    _judging(routes, library)
     return routes
 
 
@@ -132,8 +120,16 @@ def _record(library: Library, body: AskRequest, client: Client, answer: Answer) 
         citations=result["citations"],
         conversation=[turn.model_dump() for turn in body.history],
         vector=answer.vector,
+        passages=[_found(passage) for passage in answer.passages],
     )
-    return {"id": library.journal.record(client.tenant, entry), **result}
+    blocks = render(answer.text, {citation.number: citation.quote for citation in answer.citations})
+    return {"id": library.journal.record(client.tenant, entry), **result, "blocks": blocks}
+
+
+def _found(passage: Passage) -> dict[str, Any]:
+    """A passage as a ticket carries it."""
+    text = passage.text[:_TICKET_PASSAGE]
+    return {"document": passage.document, "page": passage.page, "section": passage.section, "text": text}
 
 
 def _managing(routes: APIRouter, library: Library) -> None:
@@ -198,35 +194,8 @@ def _reading(routes: APIRouter, library: Library) -> None:
         info = await library.document(client.tenant, document)
         if info.media_type != "application/pdf":
             raise ApiError(400, "Only PDF documents have pages.")
-        image = await page_png(library.path_of(info), page, quote[:_MAX_SPAN])
-        return Response(image, media_type="image/png", headers={"Cache-Control": "private, max-age=300"})
-
-
-def _judging(routes: APIRouter, library: Library) -> None:
-    journal = library.journal
-
-    @routes.post("/answers/{answer}/feedback", status_code=200)
-    def feedback(client: Asker, answer: str, body: Feedback) -> dict[str, Any]:
-        """Votes on an answer."""
-        journal.vote(client.tenant, answer, body.vote, body.comment)
-        return {"vote": body.vote}
-
-    @routes.post("/answers/{answer}/handoff", status_code=201)
-    def hand_off(client: Asker, answer: str, body: HandOff) -> dict[str, Any]:
-        """Makes a ticket of an answer, with its conversation and passages."""
-        return journal.hand_off(client.tenant, answer, body.contact, body.note)
-
-    @routes.get("/insights")
-    def insights(client: Asker, days: Annotated[int, Field(ge=1, le=366)] = 30) -> dict[str, Any]:
-        """Questions, answers, votes and gaps of the last days."""
-        return asdict(journal.insights(client.tenant, days=days))
-
-    @routes.get("/tickets.csv", response_class=PlainTextResponse)
-    def tickets(client: Asker) -> PlainTextResponse:
-        """All tickets as CSV."""
-        return PlainTextResponse(journal.tickets_csv(client.tenant), media_type="text/csv; charset=utf-8")
-
-    @routes.get("/feedback.json")
-    def export(client: Asker) -> list[dict[str, Any]]:
-        """Voted answers as an evaluation set."""
-        return journal.feedback(client.tenant)
+        image = await draw_page(library.path_of(info), page, quote[:_MAX_SPAN])
+        headers = {"Cache-Control": "private, max-age=300"}
+        if image.top is not None:
+            headers["Sillar-Mark-Top"] = str(image.top)
+        return Response(image.png, media_type="image/png", headers=headers)

@@ -18,9 +18,9 @@ from sillar.engine.memory_plan import plan_memory
 from sillar.engine.native import NativeOptions, memory_need
 from sillar.engine.request import BLOCK_TOKENS
 from sillar.hub import resolve
-from sillar.server import documents_api, page
 from sillar.server.app import create_app
 from sillar.server.auth import KeyStore
+from sillar.server.frontend import open_frontend
 from sillar.server.library import Library
 from sillar.server.listen import Say, make_server
 from sillar.server.options import Limits, ServerOptions
@@ -41,14 +41,12 @@ def run(options: ServerOptions, say: Say | None = None) -> int:
 async def _serve(state: ServerState, say: Say) -> bool:
     """Whether it came as far as listening."""
     async with _models(state, say), _library(state, say) as library:
-        routers = [page.router()]
-        if library is not None:
-            state.library = library
-            routers.append(documents_api.router(state, library))
-        app = create_app(state, routers, public=page.PUBLIC)
-        server = make_server(app, state, say, lambda port: _invite(port, state, say))
-        await server.serve()
-        return server.started
+        state.library = library
+        async with open_frontend(state, library) as frontend:
+            app = create_app(state, frontend.routers, public=frontend.public)
+            server = make_server(app, state, say, lambda port: _invite(port, state, say))
+            await server.serve()
+            return server.started
 
 
 @asynccontextmanager

@@ -19,9 +19,13 @@ export class ApiError extends Error {
   }
 }
 
-async function request(method, path, { body, headers = {}, signal } = {}) {
-  const all = { ...headers };
-  if (key()) all.Authorization = `Bearer ${key()}`;
+/** Headers that say who asks: the key. */
+function credentials() {
+  return key() ? { Authorization: `Bearer ${key()}` } : {};
+}
+
+async function request(method, path, { body, signal } = {}) {
+  const all = credentials(method);
   if (body !== undefined && !(body instanceof Blob)) {
     all["Content-Type"] = "application/json";
     body = JSON.stringify(body);
@@ -38,8 +42,38 @@ export const get = async (path) => (await request("GET", path)).json();
 export const post = async (path, body) => (await request("POST", path, { body })).json();
 export const remove = async (path) => { await request("DELETE", path); };
 export const blob = async (path) => (await request("GET", path)).blob();
-export const upload = async (file) =>
-  (await request("POST", `/v1/documents?name=${encodeURIComponent(file.name)}`, { body: file })).json();
+
+/** A picture, and where in it (0..1 from above) the marked passage begins, if anywhere. */
+export async function picture(path) {
+  const response = await request("GET", path);
+  return { image: await response.blob(), top: Number(response.headers.get("Sillar-Mark-Top") ?? 0) };
+}
+
+/** Sends a file; `onProgress(share)` hears how much of it has gone. Only XMLHttpRequest tells that. */
+export function upload(file, collection, onProgress) {
+  const query = new URLSearchParams(collection ? { name: file.name, collection } : { name: file.name });
+  const call = new XMLHttpRequest();
+  call.open("POST", `/v1/documents?${query}`);
+  for (const [name, value] of Object.entries(credentials("POST"))) call.setRequestHeader(name, value);
+  call.upload.addEventListener("progress", (event) => event.lengthComputable && onProgress(event.loaded / event.total));
+  return new Promise((resolve, reject) => {
+    call.addEventListener("error", () => reject(new TypeError("offline")));
+    call.addEventListener("load", () => {
+      const answer = parsed(call.responseText);
+      if (call.status < 300) resolve(answer);
+      else reject(new ApiError(call.status, answer?.error?.message ?? call.statusText));
+    });
+    call.send(file);
+  });
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
 
 /** Yields {event, data} of a streamed POST. */
 export async function* stream(path, body, signal) {

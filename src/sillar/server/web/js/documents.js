@@ -1,19 +1,23 @@
-// The documents: upload, progress by stage, failures with their reasons.
+// The documents: upload by drag and drop, progress by file and stage, failures with their reasons, collections.
 
 import { get, remove, upload } from "./api.js";
-import { h, notice } from "./dom.js";
 import { complain } from "./complain.js";
+import { h } from "./dom.js";
 import { number, t } from "./text.js";
 
+const uploads = new Map(); // File -> {share, problem}: survive a look at another section
+
 export function documents(main) {
-  const picker = h("input", { type: "file", id: "files", multiple: true, class: "hidden", onchange: () => send(picker.files) });
+  const picker = h("input", { type: "file", id: "files", multiple: true, class: "hidden", tabindex: -1, onchange: () => send(picker.files) });
   const zone = h("div", { class: "drop card" },
     h("p", {}, t("drop"), " ", h("button", { type: "button", onclick: () => picker.click() }, t("choose"))),
     h("label", { class: "hidden", for: "files" }, t("choose")), picker,
     h("p", { class: "soft small" }, t("formats")));
   const jobs = h("div", { "aria-live": "polite" });
-  const list = h("div", { class: "scroll" });
-  main.append(h("h1", {}, t("docTitle")), zone, jobs, list);
+  const filter = h("input", { type: "search", id: "filter", "aria-label": t("filter"), placeholder: t("filter"), oninput: () => draw(), hidden: true });
+  const count = h("p", { class: "soft small" });
+  const list = h("div", {});
+  main.append(h("h1", {}, t("docTitle")), zone, jobs, h("div", { class: "card" }, h("div", { class: "row apart" }, count, filter), list));
 
   for (const type of ["dragenter", "dragover"]) {
     zone.addEventListener(type, (event) => { event.preventDefault(); zone.classList.add("over"); });
@@ -26,30 +30,60 @@ export function documents(main) {
   let timer = 0;
   let left = false;
   let before = "";
+  let rows = [];
+  let running = [];
 
   async function send(files) {
-    for (const file of files) {
-      try {
-        await upload(file);
-        notice(t("uploaded", { name: file.name }));
-      } catch (error) {
-        complain(error);
-      }
-    }
+    const chosen = [...files]; // the list empties with the picker
     picker.value = "";
-    refresh();
+    for (const file of chosen) uploads.set(file, { share: 0, problem: "" });
+    drawJobs();
+    for (const file of chosen) {
+      try {
+        await upload(file, "", (share) => { uploads.get(file).share = share; drawJobs(); });
+        uploads.delete(file);
+      } catch (error) {
+        uploads.get(file).problem = error.message;
+        if (error instanceof TypeError) uploads.get(file).problem = t("offline");
+      }
+      await refresh();
+    }
+  }
+
+  function drawJobs() {
+    jobs.replaceChildren(...[...uploads].map(([file, state]) => uploadView(file, state)), ...running.map(jobView));
+  }
+
+  function uploadView(file, { share, problem }) {
+    const dismiss = () => { uploads.delete(file); drawJobs(); };
+    if (problem) {
+      return h("div", { class: "card row apart" }, h("span", {}, h("strong", {}, file.name), " ", h("span", { class: "bad" }, problem)),
+        h("button", { class: "plain", type: "button", onclick: dismiss }, t("dismiss")));
+    }
+    return bar(file.name, t("stage_uploading"), share, 1);
+  }
+
+  function draw() {
+    const wanted = filter.value.trim().toLowerCase();
+    const shown = rows.filter((row) => `${row.title} ${row.path}`.toLowerCase().includes(wanted));
+    const failed = rows.filter((row) => row.state === "failed").length;
+    filter.hidden = rows.length < 8;
+    count.textContent = [t(rows.length ? "countDocuments" : "empty", { n: number(rows.length) }), failed ? t("countFailed", { n: number(failed) }) : ""].join(" ");
+    list.replaceChildren(...(shown.length ? [table(shown, refresh)] : []));
   }
 
   async function refresh() {
     clearTimeout(timer);
     try {
-      const [running, all] = await Promise.all([get("/v1/jobs"), get("/v1/documents")]);
+      const [jobsNow, all] = await Promise.all([get("/v1/jobs"), get("/v1/documents")]);
       if (left) return;
-      jobs.replaceChildren(...running.data.map(jobView));
-      const now = JSON.stringify(all.data);
-      if (now !== before) list.replaceChildren(table(all.data, refresh));
+      running = jobsNow.data;
+      rows = all.data;
+      drawJobs();
+      const now = JSON.stringify(rows);
+      if (now !== before) draw();
       before = now;
-      if (running.data.length) timer = setTimeout(refresh, 1000);
+      if (running.length) timer = setTimeout(refresh, 700);
     } catch (error) {
       complain(error);
     }
@@ -59,23 +93,32 @@ export function documents(main) {
   return () => { left = true; clearTimeout(timer); };
 }
 
-function jobView(job) {
-  const bar = h("progress", { max: job.total || 1, "aria-label": job.document });
-  if (job.total) bar.value = job.done;
-  return h("div", { class: "card" }, h("div", { class: "row" }, h("strong", {}, job.document), h("span", { class: "soft" }, job.stage)), bar);
+const jobView = (job) => bar(job.document, t(`stage_${job.stage}`), job.done, job.total);
+
+function bar(name, stage, done, total) {
+  const line = h("progress", { max: total || 1, "aria-label": `${name}: ${stage}` });
+  if (total) line.value = done;
+  return h("div", { class: "card progress" }, h("div", { class: "row apart" }, h("strong", {}, name), h("span", { class: "soft small" }, stage)), line);
 }
 
 function table(rows, refresh) {
-  if (!rows.length) return h("p", { class: "soft" }, t("empty"));
-  const head = ["name", "state", "passages"].map((name) => h("th", { scope: "col" }, t(name)));
-  return h("table", {},
-    h("thead", {}, h("tr", {}, head, h("td", {}))),
+  const collections = new Set(rows.map((row) => row.collection)).size > 1;
+  const head = [["name"], ["state"], ...(collections ? [["collection", "fold"]] : []), ["passages", "number fold"]];
+  return h("div", { class: "scroll" }, h("table", {},
+    h("thead", {}, h("tr", {}, head.map(([name, kind]) => h("th", { scope: "col", class: kind }, t(name))), h("td", {}))),
     h("tbody", {}, rows.map((row) => h("tr", {},
-      h("td", {}, row.title && row.title !== row.path ? h("span", {}, row.title, h("br"), h("span", { class: "soft small" }, row.path)) : row.path),
-      h("td", { class: row.state === "failed" ? "bad" : "" }, t(row.state), row.reason ? h("div", { class: "small" }, row.reason) : null),
-      h("td", {}, number(row.passages)),
-      h("td", {}, row.removable ? h("button", { class: "plain", type: "button", "aria-label": `${t("removeDoc")} ${row.path}`,
-        onclick: () => drop(row, refresh) }, t("removeDoc")) : null)))));
+      h("td", { class: "file" }, row.title || row.path, row.title && row.title !== row.path ? h("small", {}, row.path) : null),
+      h("td", {}, state(row)),
+      collections ? h("td", { class: "fold" }, row.collection || t("everyone")) : null,
+      h("td", { class: "number fold" }, number(row.passages)),
+      h("td", { class: "number" }, row.removable ? h("button", { class: "plain", type: "button", "aria-label": `${t("removeDoc")} ${row.path}`,
+        onclick: () => drop(row, refresh) }, t("removeDoc")) : null))))));
+}
+
+function state(row) {
+  const notes = [row.reason, ...(row.notes ?? [])].filter(Boolean);
+  return [h("span", { class: row.state === "failed" ? "badge bad" : "badge good" }, t(row.state)),
+    ...notes.map((text) => h("div", { class: row.state === "failed" ? "small bad" : "small warn" }, text))];
 }
 
 async function drop(row, refresh) {

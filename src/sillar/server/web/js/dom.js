@@ -1,4 +1,4 @@
-// Builds elements without ever parsing text as markup.
+// Builds elements without ever parsing text as markup; the policy of trusted types forbids it anyway.
 
 /** h("button", {class: "primary", onclick: f}, "Ask", child, ...) */
 export function h(tag, attributes = {}, ...children) {
@@ -8,7 +8,7 @@ export function h(tag, attributes = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
 
@@ -21,9 +21,31 @@ export function svg(tag, attributes = {}, ...children) {
   return element;
 }
 
+const ICONS = {
+  up: "M3 11h4v10H3zM7 11l4-8a2.5 2.5 0 0 1 2.5 2.6L13 9h6.3a2 2 0 0 1 2 2.3l-1.2 7.8a2 2 0 0 1-2 1.9H7",
+  down: "M3 13h4V3H3zM7 13l4 8a2.5 2.5 0 0 0 2.5-2.6L13 15h6.3a2 2 0 0 0 2-2.3l-1.2-7.8a2 2 0 0 0-2-1.9H7",
+  person: "M12 11a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4 21c.6-4 3.700-7 8-7s7.400 3 8 7",
+  copy: "M9 9h11v12H9zM5 15H4V3h11v2",
+  plus: "M12 5v14M5 12h14",
+  send: "M5 12h14M13 6l6 6-6 6",
+  stop: "M7 7h10v10H7z",
+};
+
+/** A small picture beside a word; screen readers skip it. */
+export const icon = (name) => svg("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: ICONS[name] }));
+
 /** A message at the edge of the page; screen readers hear it. */
 export function notice(text) {
   const element = h("div", { class: "notice" }, text);
   document.getElementById("notices").append(element);
-  setTimeout(() => element.remove(), 6000);
+  setTimeout(() => element.remove(), 7000);
+}
+
+/** Shows `content` in the page's one dialog; its heading has the id viewer-title. */
+export function openDialog(kind, ...content) {
+  const dialog = document.getElementById("viewer");
+  dialog.className = kind;
+  dialog.replaceChildren(...content);
+  if (!dialog.open) dialog.showModal();
+  return dialog;
 }

@@ -1,32 +1,43 @@
-// "Hand to a person": a small form in the dialog; what is sent becomes a ticket with the conversation.
+// "Hand to a person": a small form; what is sent becomes a ticket with the conversation and its passages.
 
 import { post } from "./api.js";
-import { h, notice } from "./dom.js";
 import { complain } from "./complain.js";
+import { h, notice, openDialog } from "./dom.js";
 import { t } from "./text.js";
 
 export function handOff(answer) {
-  const dialog = document.getElementById("viewer");
   const contact = h("input", { id: "contact", maxlength: 200, autocomplete: "email" });
   const note = h("textarea", { id: "note", rows: 3, maxlength: 2000 });
+  const close = () => document.getElementById("viewer").close();
   const form = h("form", {},
     h("h2", { id: "viewer-title" }, t("handoffTitle")),
+    h("p", { class: "soft" }, t("handoffHint")),
     h("label", { class: "field" }, t("contact"), contact),
     h("label", { class: "field" }, t("note"), note),
     h("div", { class: "row" },
       h("button", { class: "primary", type: "submit" }, t("sendTicket")),
-      h("button", { type: "button", onclick: () => dialog.close() }, t("cancel"))));
+      h("button", { type: "button", onclick: close }, t("cancel"))));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     try {
       const ticket = await post(`/v1/answers/${answer.id}/handoff`, { contact: contact.value, note: note.value });
+      if (ticket.mailto) return offerMail(ticket, close);
       notice(t("ticketDone", { id: ticket.id }));
-      dialog.close();
+      close();
     } catch (error) {
       complain(error);
     }
   });
-  dialog.replaceChildren(form);
-  dialog.showModal();
+  openDialog("narrow", form);
   contact.focus();
+}
+
+/** Where a mailbox takes the tickets, the visitor's own mail program sends it. */
+function offerMail(ticket, close) {
+  openDialog("narrow",
+    h("h2", { id: "viewer-title" }, t("ticketDone", { id: ticket.id })),
+    h("p", {}, t("mailHint")),
+    h("div", { class: "row" },
+      h("a", { class: "button primary", href: ticket.mailto }, t("openMail")),
+      h("button", { type: "button", onclick: close }, t("close"))));
 }

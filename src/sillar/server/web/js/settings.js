@@ -1,13 +1,13 @@
-// The key of this tab, the models that are loaded, and whether the server is ready.
+// The key of this tab, who it belongs to, the models that are loaded, and whether the server is ready.
 
 import { get, key, setKey } from "./api.js";
-import { h, notice } from "./dom.js";
 import { complain } from "./complain.js";
-import { t } from "./text.js";
+import { h, notice } from "./dom.js";
+import { number, t } from "./text.js";
 
 export function settings(main) {
   const input = h("input", { id: "key", type: "password", autocomplete: "off", value: key() });
-  const form = h("form", { class: "card" },
+  const form = h("form", { class: "card" }, h("h2", {}, t("access")),
     h("label", { class: "field" }, t("apiKey"), input),
     h("p", { class: "soft small" }, t("keyHint")),
     h("button", { class: "primary", type: "submit" }, t("save")));
@@ -18,18 +18,38 @@ export function settings(main) {
     notice(t("saved"));
     load();
   });
-  main.append(h("h1", {}, t("settingsTitle")), form, state);
+  main.append(h("h1", {}, t("settingsTitle")), state, form);
 
   async function load() {
     try {
-      const healthy = (await fetch("/health")).ok;
-      const models = await get("/v1/models");
-      state.replaceChildren(
-        h("section", { class: "card" }, h("h2", {}, t("health")), h("p", { class: healthy ? "good" : "bad" }, t(healthy ? "healthy" : "unhealthy"))),
-        h("section", { class: "card" }, h("h2", {}, t("models")), h("ul", {}, models.data.map((model) => h("li", {}, model.id)))));
+      const ready = await fetch("/health").then((response) => response.ok);
+      const [models, me] = await Promise.all([get("/v1/models"), get("/v1/me")]);
+      state.replaceChildren(health(ready, me), modelList(models.data));
     } catch (error) {
+      state.replaceChildren();
       complain(error);
     }
   }
   load();
+}
+
+function health(ready, me) {
+  return h("section", { class: "card" }, h("h2", {}, t("health")),
+    h("dl", { class: "pairs" },
+      h("dt", {}, t("server")), h("dd", {}, h("span", { class: ready ? "badge good" : "badge bad" }, t(ready ? "healthy" : "unhealthy")), ` Sillar ${me.version}`),
+      h("dt", {}, t("you_are")), h("dd", {}, me.name === "local" ? t("localUser") : me.name),
+      h("dt", {}, t("may")), h("dd", {}, me.scopes.join(", "))));
+}
+
+function modelList(models) {
+  return h("section", { class: "card" }, h("h2", {}, t("models")),
+    h("div", { class: "scroll" }, h("table", {},
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("name")), h("th", { scope: "col" }, t("use")), h("th", { scope: "col", class: "number" }, t("context")))),
+      h("tbody", {}, models.map((model) => h("tr", {}, h("td", {}, model.id), h("td", {}, t(kind(model))),
+        h("td", { class: "number" }, model.context_length ? number(model.context_length) : "–")))))));
+}
+
+function kind(model) {
+  if (model.dimensions) return "useSearch";
+  return model.id === "documents" ? "useDocuments" : "useText";
 }
