@@ -52,7 +52,17 @@ def _build(folder: Path, python: Path, cmake_args: str) -> None:
     log(f"building {PACKAGE} in {folder} ({cmake_args}): several minutes, once")
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     subprocess.run(
-        [str(python), "-m", "pip", "install", "--no-binary", "llama-cpp-python", "numpy", PACKAGE],
+        # No cache: it holds wheels built with other flags.
+        [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--no-cache-dir",
+            "--no-binary=llama-cpp-python",
+            "numpy",
+            PACKAGE,
+        ],
         check=True,
         stdout=sys.stderr,
         env={**os.environ, "CMAKE_ARGS": cmake_args, "CMAKE_BUILD_PARALLEL_LEVEL": "2"},

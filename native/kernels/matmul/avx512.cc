@@ -8,8 +8,8 @@
 namespace sillar::kernels {
 namespace {
 
-// Up to here weights are unpacked anew for each 8 tokens; from there on a panel pays.
-constexpr int64_t stream_tokens_max = 8;
+// Up to here weights are unpacked anew for each 16 tokens, while more are on their way; a panel pays from there on.
+constexpr int64_t stream_tokens_max = 32;
 
 void matmul(const MatmulTask& task, std::byte* scratch) {
   if (is_float(task.weights->type)) return matmul_float_avx512(task, scratch);

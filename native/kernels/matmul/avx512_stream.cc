@@ -1,6 +1,6 @@
-// Decode: 1 to 8 tokens against weights that are read once, in the order they lie, unpacked in registers.
+// Decode: 1 to 32 tokens against weights that are read in the order they lie, unpacked in registers.
 //
-// Tile: 16 rows x up to 8 tokens. A group of 32 columns: 8 operands of 64 bytes, each used by every token
+// Tile: 16 rows x up to 16 tokens, 16 fp32 accumulators and 8 operands in registers. A group of 32 columns: 8 operands of 64 bytes, each used by every token
 // (vpdpbusd with the activation as a broadcast 32-bit operand), then one convert, multiply and FMA a token.
 // Bound by memory with few tokens, by vpdpbusd and the unpacking's shifts and ands from about 3 on.
 #include "kernels/matmul/avx512_parts.h"
@@ -88,7 +88,8 @@ void stream_tokens(const MatmulTask& task) {
   for (int64_t token = task.token_begin; token < task.token_end;) {
     const Tokens x = tokens_at(*task.x, token, 0);
     const int64_t left = task.token_end - token;
-    if (left >= 8) stream<type, 8>(task, x, token), token += 8;
+    if (left >= 16) stream<type, 16>(task, x, token), token += 16;
+    else if (left >= 8) stream<type, 8>(task, x, token), token += 8;
     else if (left >= 4) stream<type, 4>(task, x, token), token += 4;
     else if (left >= 2) stream<type, 2>(task, x, token), token += 2;
     else stream<type, 1>(task, x, token), token += 1;
