@@ -9,7 +9,9 @@ namespace {
 
 constexpr int64_t group = 32;                 // activations are quantised in groups of 32
 constexpr int64_t max_tile_floats = 64 * 1024;  // a worker's two tiles of expanded(): half an L2
+constexpr int64_t part_rows = 64;  // one panel
 constexpr int max_products = 4;
+static_assert(part_rows * Compute::max_part_tokens <= max_tile_floats);
 
 size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -63,17 +65,20 @@ void Compute::products(std::span<const Product> products, int64_t tokens) const 
   pool_.run(tasks, [&](int64_t task, int worker) {
     size_t i = 0;
     while (task >= ends[i]) ++i;
-    const Product& p = products[i];
     kernels::MatmulTask part;
-    part.weights = &p.matrix->packed;
-    part.x = p.x;
-    part.out = p.out;
-    part.out_stride = p.out_stride;
-    part.bias = p.matrix->bias;
-    part.add_to_out = p.add_to_out;
-    place(grids[i], task - (i == 0 ? 0 : ends[i - 1]), p.matrix->packed.rows, tokens, part);
-    table_.matmul->matmul(part, matmul_scratch(worker));
+    place(grids[i], task - (i == 0 ? 0 : ends[i - 1]), products[i].matrix->packed.rows, tokens, part);
+    product_part(products[i], part, worker);
   });
+}
+
+void Compute::product_part(const Product& p, kernels::MatmulTask part, int worker) const {
+  part.weights = &p.matrix->packed;
+  part.x = p.x;
+  part.out = p.out;
+  part.out_stride = p.out_stride;
+  part.bias = p.matrix->bias;
+  part.add_to_out = p.add_to_out;
+  table_.matmul->matmul(part, matmul_scratch(worker));
 }
 
 void Compute::expanded(const Matrix* gate, const Matrix& up, const kernels::Activations& x, int64_t tokens,
@@ -83,38 +88,62 @@ void Compute::expanded(const Matrix* gate, const Matrix& up, const kernels::Acti
   tiling.rows = std::min((tiling.rows + group - 1) / group * group, width);
   tiling.tokens = std::clamp<int64_t>(max_tile_floats / tiling.rows, 1, tiling.tokens);
   const Grid grid = make_grid(tiling, width, tokens);
-  const auto product = [&](const Matrix& matrix, kernels::MatmulTask& part, float* tile, int worker) {
+  pool_.run(grid.tasks(), [&](int64_t task, int worker) {
+    kernels::MatmulTask part;
+    place(grid, task, width, tokens, part);
+    part.x = &x;
+    expand_tile(gate, up, part, out, worker);
+  });
+}
+
+void Compute::expanded_part(const Matrix& up, const kernels::Activations& x, int64_t begin, int64_t end,
+                            const kernels::Activations& out, int worker) const {
+  assert(end - begin <= max_part_tokens);
+  kernels::MatmulTask part;
+  part.x = &x;
+  part.token_begin = begin;
+  part.token_end = end;
+  for (int64_t row = 0; row < up.packed.rows; row += part_rows) {
+    part.row_begin = row;
+    part.row_end = std::min(row + part_rows, up.packed.rows);
+    expand_tile(nullptr, up, part, out, worker);
+  }
+}
+
+void Compute::expand_tile(const Matrix* gate, const Matrix& up, kernels::MatmulTask part,
+                          const kernels::Activations& out, int worker) const {
+  float* result = row(worker) + row_bytes_ / sizeof(float);
+  float* ups = result + max_tile_floats;
+  part.out_stride = part.row_end - part.row_begin;
+  const auto product = [&](const Matrix& matrix, float* tile) {
     part.weights = &matrix.packed;
     part.bias = matrix.bias;
     part.out = tile - part.token_begin * part.out_stride - part.row_begin;
     table_.matmul->matmul(part, matmul_scratch(worker));
   };
-  pool_.run(grid.tasks(), [&](int64_t task, int worker) {
-    float* result = row(worker) + row_bytes_ / sizeof(float);
-    float* ups = result + max_tile_floats;
-    kernels::MatmulTask part;
-    place(grid, task, width, tokens, part);
-    part.x = &x;
-    part.out_stride = part.row_end - part.row_begin;
-    const int64_t floats = (part.token_end - part.token_begin) * part.out_stride;
-    if (gate != nullptr) {
-      product(*gate, part, result, worker);
-      product(up, part, ups, worker);
-      table_.vector->silu_mul(result, ups, floats, result);
-    } else {
-      product(up, part, result, worker);
-      table_.vector->gelu(result, floats, result);
-    }
-    for (int64_t t = part.token_begin; t < part.token_end; ++t) {
-      const float* values = result + (t - part.token_begin) * part.out_stride - part.row_begin;
-      table_.matmul->quantize(values, part.row_begin, part.row_end, t, out);
-    }
-  });
+  const int64_t floats = (part.token_end - part.token_begin) * part.out_stride;
+  if (gate != nullptr) {
+    product(*gate, result);
+    product(up, ups);
+    table_.vector->silu_mul(result, ups, floats, result);
+  } else {
+    product(up, result);
+    table_.vector->gelu(result, floats, result);
+  }
+  for (int64_t t = part.token_begin; t < part.token_end; ++t) {
+    const float* values = result + (t - part.token_begin) * part.out_stride - part.row_begin;
+    table_.matmul->quantize(values, part.row_begin, part.row_end, t, out);
+  }
 }
 
 void Compute::normalized(const float* x, int64_t cols, const Norm& norm, int64_t tokens,
                          const kernels::Activations& out, float* copy) const {
-  rows(tokens, [&](int64_t t, int worker) {
+  rows(tokens, [&](int64_t t, int worker) { normalized_part(x, cols, norm, t, t + 1, out, copy, worker); });
+}
+
+void Compute::normalized_part(const float* x, int64_t cols, const Norm& norm, int64_t begin, int64_t end,
+                              const kernels::Activations& out, float* copy, int worker) const {
+  for (int64_t t = begin; t < end; ++t) {
     float* y = copy == nullptr ? row(worker) : copy + t * cols;
     if (norm.bias == nullptr) {
       table_.vector->rms_norm(x + t * cols, norm.weight, norm.eps, cols, y);
@@ -122,7 +151,7 @@ void Compute::normalized(const float* x, int64_t cols, const Norm& norm, int64_t
       table_.vector->layer_norm(x + t * cols, norm.weight, norm.bias, norm.eps, cols, y);
     }
     table_.matmul->quantize(y, 0, cols, t, out);
-  });
+  }
 }
 
 void Compute::quantized(const float* x, int64_t cols, int64_t tokens, const kernels::Activations& out) const {

@@ -57,21 +57,33 @@ class Compute {
   // Several products over the same tokens in one dealing, so that the pool meets once.
   void products(std::span<const Product> products, int64_t tokens) const;
 
+  // A part of one product, on the calling worker alone. part: rows and tokens; the rest is filled in from p.
+  void product_part(const Product& p, kernels::MatmulTask part, int worker) const;
+
   // out = quantised silu(gate * x) * (up * x), or gelu(up * x) without a gate; tile by tile, so that
   // the wide intermediate stays in cache.
   void expanded(const Matrix* gate, const Matrix& up, const kernels::Activations& x, int64_t tokens,
                 const kernels::Activations& out) const;
+  // Tokens [begin, end) of the same without a gate, on the calling worker alone; at most max_part_tokens.
+  void expanded_part(const Matrix& up, const kernels::Activations& x, int64_t begin, int64_t end,
+                     const kernels::Activations& out, int worker) const;
 
   // out row t = quantised norm of x row t; `copy` (x itself, say) gets it in fp32 where it is not null.
   void normalized(const float* x, int64_t cols, const Norm& norm, int64_t tokens, const kernels::Activations& out,
                   float* copy = nullptr) const;
+  // Rows [begin, end) of the same, on the calling worker alone.
+  void normalized_part(const float* x, int64_t cols, const Norm& norm, int64_t begin, int64_t end,
+                       const kernels::Activations& out, float* copy, int worker) const;
 
   // out row t = quantised x row t.
   void quantized(const float* x, int64_t cols, int64_t tokens, const kernels::Activations& out) const;
 
   static constexpr int64_t inline_rows = 4;
+  static constexpr int64_t max_part_tokens = 1024;
 
  private:
+  void expand_tile(const Matrix* gate, const Matrix& up, kernels::MatmulTask part, const kernels::Activations& out,
+                   int worker) const;
   std::byte* worker_memory(int worker) const { return scratch_.data() + static_cast<size_t>(worker) * worker_bytes_; }
 
   kernels::Table table_;

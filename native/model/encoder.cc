@@ -1,14 +1,23 @@
-// Texts are laid end to end: products and norms see one long batch, attention one text and head at a time.
+// Texts are laid end to end. A layer has two phases, so that what a task touches stays in its core's cache and
+// the workers meet twice: attention by texts and groups of heads, then everything else by ranges of rows.
 #include "model/encoder.h"
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/error.h"
 #include "model/layout.h"
 
 namespace sillar {
 namespace {
+
+constexpr int64_t quantised_group = 32;
+constexpr int64_t chunk_tokens = 192;  // short texts share an attention task: a panel of weights pays from about here
+constexpr int64_t range_tokens = 192;  // rows and their FFN activations stay in a core's cache of 1 MiB
+constexpr int64_t few_tokens = 64;     // below this a worker, all share each product
+
+int64_t divided_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
 
 bool any_reads_f32(const EncoderWeights& w, std::initializer_list<Matrix EncoderLayer::*> matrices) {
   return std::any_of(w.layers.begin(), w.layers.end(), [&](const EncoderLayer& layer) {
@@ -30,9 +39,14 @@ Encoder::Encoder(const EncoderWeights& weights, const Compute& compute, int64_t 
     : w_(weights), compute_(compute), max_rows_(std::max(max_pass_tokens, weights.h.context)) {
   using L = EncoderLayer;
   const Hyperparameters& h = w_.h;
+  narrow_heads_ = quantised_group / std::gcd(h.head_dim, quantised_group);
+  wide_heads_ = std::max<int64_t>(1, 64 / (narrow_heads_ * h.head_dim)) * narrow_heads_;
+  chunk_rows_ = std::max(chunk_tokens, h.context);
+  heads_.resize(static_cast<size_t>(compute.pool().size()));
   const auto lay_out = [&](std::byte* base) {
     Layout layout(base);
-    for (float** rows : {&x_, &q_, &k_, &v_, &attended_}) *rows = layout.floats(max_rows_ * h.hidden);
+    x_ = layout.floats(max_rows_ * h.hidden);
+    for (float*& memory : heads_) memory = layout.floats(4 * chunk_rows_ * wide_heads_ * h.head_dim);
     layout.activations(max_rows_, h.hidden, any_reads_f32(w_, {&L::q, &L::k, &L::v, &L::up}), act_hidden_);
     layout.activations(max_rows_, h.hidden, any_reads_f32(w_, {&L::o}), act_attended_);
     layout.activations(max_rows_, h.ffn, any_reads_f32(w_, {&L::down}), act_ffn_);
@@ -70,9 +84,20 @@ void Encoder::encode(std::span<const std::span<const int32_t>> texts, float* out
 
 void Encoder::run_pass(std::span<const std::span<const int32_t>> texts, float* out) {
   embed(texts);
+  make_chunks();
+  const int64_t workers = compute_.pool().size();
+  // As many ranges as keeps all workers busy to the end, of whole register tiles.
+  const int64_t ranges = divided_up(divided_up(tokens_, range_tokens), workers) * workers;
+  const int64_t range = divided_up(divided_up(tokens_, ranges), 6) * 6;
   for (const EncoderLayer& layer : w_.layers) {
     attention_block(layer);
-    ffn_block(layer);
+    if (tokens_ < few_tokens * workers) {
+      transform_together(layer);
+      continue;
+    }
+    compute_.pool().run(divided_up(tokens_, range), [&](int64_t task, int worker) {
+      transform_rows(layer, task * range, std::min(task * range + range, tokens_), worker);
+    });
   }
   pool_texts(out);
   texts_.clear();
@@ -100,34 +125,75 @@ void Encoder::normalize(const float* weight, const float* bias) {
   compute_.normalized(x_, dim(), {weight, bias, w_.h.norm_eps}, tokens_, act_hidden_, x_);
 }
 
-void Encoder::attention_block(const EncoderLayer& layer) {
-  const Hyperparameters& h = w_.h;
-  const Product qkv[] = {{&layer.q, &act_hidden_, q_, h.hidden, false},
-                         {&layer.k, &act_hidden_, k_, h.hidden, false},
-                         {&layer.v, &act_hidden_, v_, h.hidden, false}};
-  compute_.products(qkv, tokens_);
-  compute_.pool().run(static_cast<int64_t>(texts_.size()) * h.heads, [&](int64_t i, int worker) {
-    const Text& text = texts_[static_cast<size_t>(i / h.heads)];
-    const int64_t offset = text.row * h.hidden + i % h.heads * h.head_dim;
-    kernels::EncoderAttentionTask task;
-    task.q = q_ + offset;
-    task.k = k_ + offset;
-    task.v = v_ + offset;
-    task.stride = h.hidden;
-    task.tokens = text.count;
-    task.head_dim = h.head_dim;
-    task.scale = 1.0F / std::sqrt(static_cast<float>(h.head_dim));
-    task.out = attended_ + offset;
-    task.out_stride = h.hidden;
-    compute_.table().attention->encoder_attention(task, compute_.attention_scratch(worker));
-  });
-  compute_.quantized(attended_, h.hidden, tokens_, act_attended_);
-  const Product out[] = {{&layer.o, &act_attended_, x_, h.hidden, true}};
-  compute_.products(out, tokens_);
-  normalize(layer.attn_norm, layer.attn_norm_bias);
+void Encoder::make_chunks() {
+  chunks_.clear();
+  int64_t room = 0;
+  for (size_t i = 0; i < texts_.size(); ++i) {
+    if (chunks_.empty() || texts_[i].count > room) {
+      chunks_.push_back({i, i});
+      room = chunk_tokens;
+    }
+    room -= texts_[i].count;
+    chunks_.back().last = i + 1;
+  }
 }
 
-void Encoder::ffn_block(const EncoderLayer& layer) {
+void Encoder::attention_block(const EncoderLayer& layer) {
+  const auto groups = [&](int64_t heads) { return (w_.h.heads + heads - 1) / heads; };
+  const auto chunks = static_cast<int64_t>(chunks_.size());
+  const int64_t heads = chunks * groups(wide_heads_) < 2 * compute_.pool().size() ? narrow_heads_ : wide_heads_;
+  compute_.pool().run(chunks * groups(heads), [&](int64_t task, int worker) {
+    const int64_t head = task % groups(heads) * heads;
+    attend(layer, chunks_[static_cast<size_t>(task / groups(heads))], head, std::min(heads, w_.h.heads - head), worker);
+  });
+}
+
+void Encoder::attend(const EncoderLayer& layer, const Chunk& chunk, int64_t head, int64_t heads, int worker) {
+  const int64_t n = w_.h.head_dim, width = heads * n, column = head * n;
+  const int64_t first = texts_[chunk.first].row;
+  const Text& last = texts_[chunk.last - 1];
+  kernels::MatmulTask part;
+  part.row_begin = column;
+  part.row_end = column + width;
+  part.token_begin = first;
+  part.token_end = last.row + last.count;
+  float* memory[4];  // q, k, v, output: [rows of the chunk][width]
+  for (int64_t i = 0; i < 4; ++i) memory[i] = heads_[static_cast<size_t>(worker)] + i * chunk_rows_ * wide_heads_ * n;
+  const Matrix* matrices[] = {&layer.q, &layer.k, &layer.v};
+  for (int i = 0; i < 3; ++i)
+    compute_.product_part({matrices[i], &act_hidden_, memory[i] - first * width - column, width, false}, part, worker);
+  for (size_t i = chunk.first; i < chunk.last; ++i) {
+    for (int64_t h = 0; h < heads; ++h) {
+      const int64_t at = (texts_[i].row - first) * width + h * n;
+      const kernels::EncoderAttentionTask task{memory[0] + at, memory[1] + at, memory[2] + at, width, texts_[i].count,
+                                               n, 1.0F / std::sqrt(static_cast<float>(n)), memory[3] + at, width};
+      compute_.table().attention->encoder_attention(task, compute_.attention_scratch(worker));
+    }
+  }
+  for (int64_t t = first; t < part.token_end; ++t)
+    compute_.table().matmul->quantize(memory[3] + (t - first) * width - column, column, column + width, t, act_attended_);
+}
+
+void Encoder::transform_rows(const EncoderLayer& layer, int64_t begin, int64_t end, int worker) {
+  const auto add_product = [&](const Matrix& matrix, const kernels::Activations& x) {
+    kernels::MatmulTask part;
+    part.row_end = dim();
+    part.token_begin = begin;
+    part.token_end = end;
+    compute_.product_part({&matrix, &x, x_, dim(), true}, part, worker);
+  };
+  const float eps = w_.h.norm_eps;
+  add_product(layer.o, act_attended_);
+  compute_.normalized_part(x_, dim(), {layer.attn_norm, layer.attn_norm_bias, eps}, begin, end, act_hidden_, x_, worker);
+  compute_.expanded_part(layer.up, act_hidden_, begin, end, act_ffn_, worker);
+  add_product(layer.down, act_ffn_);
+  compute_.normalized_part(x_, dim(), {layer.ffn_norm, layer.ffn_norm_bias, eps}, begin, end, act_hidden_, x_, worker);
+}
+
+void Encoder::transform_together(const EncoderLayer& layer) {
+  const Product out[] = {{&layer.o, &act_attended_, x_, dim(), true}};
+  compute_.products(out, tokens_);
+  normalize(layer.attn_norm, layer.attn_norm_bias);
   compute_.expanded(nullptr, layer.up, act_hidden_, tokens_, act_ffn_);
   const Product down[] = {{&layer.down, &act_ffn_, x_, dim(), true}};
   compute_.products(down, tokens_);

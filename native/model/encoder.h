@@ -34,7 +34,7 @@ EncoderWeights load_encoder_weights(const ModelFile& file, const Compute& comput
 class Encoder {
  public:
   // The arguments outlive the encoder. A pass takes at most max_pass_tokens; a text is never cut.
-  Encoder(const EncoderWeights& weights, const Compute& compute, int64_t max_pass_tokens = 1024);
+  Encoder(const EncoderWeights& weights, const Compute& compute, int64_t max_pass_tokens = 2048);
 
   int64_t dim() const { return w_.h.hidden; }
   int64_t max_tokens() const { return w_.h.context; }
@@ -46,11 +46,21 @@ class Encoder {
   struct Text {
     int64_t row, count, index;
   };
+  // Texts [first, last) of the pass, whose attention is one task (times groups of heads).
+  struct Chunk {
+    size_t first, last;
+  };
   void check(std::span<const std::span<const int32_t>> texts) const;
   void run_pass(std::span<const std::span<const int32_t>> texts, float* out);
   void embed(std::span<const std::span<const int32_t>> texts);
+  void make_chunks();
   void attention_block(const EncoderLayer& layer);
-  void ffn_block(const EncoderLayer& layer);
+  // Heads [head, head + heads) of the texts of one chunk: from quantised hidden states to quantised outputs.
+  void attend(const EncoderLayer& layer, const Chunk& chunk, int64_t head, int64_t heads, int worker);
+  // What follows attention depends on nothing but its row: all of it for rows [begin, end), on one worker ...
+  void transform_rows(const EncoderLayer& layer, int64_t begin, int64_t end, int worker);
+  // ... or step by step with all workers, for few rows.
+  void transform_together(const EncoderLayer& layer);
   // x = norm(x), and its quantised copy in act_hidden_.
   void normalize(const float* weight, const float* bias);
   void pool_texts(float* out);
@@ -60,8 +70,13 @@ class Encoder {
   int64_t max_rows_;
   int64_t tokens_ = 0;
   std::vector<Text> texts_;
+  std::vector<Chunk> chunks_;
+  int64_t narrow_heads_;  // the fewest heads whose columns are whole quantisation groups
+  int64_t wide_heads_;    // about 64 columns
+  int64_t chunk_rows_;    // of the longest chunk
   Buffer memory_;
-  float *x_ = nullptr, *q_ = nullptr, *k_ = nullptr, *v_ = nullptr, *attended_ = nullptr;
+  float* x_ = nullptr;
+  std::vector<float*> heads_;  // a worker's q, k, v and output of a group of heads
   kernels::Activations act_hidden_, act_attended_, act_ffn_;
 };
 

@@ -2,6 +2,7 @@
 // products an instruction; queries and weights are rounded to bf16. The other KV types use fp32 arithmetic.
 #include "kernels/simd/avx512.h"
 
+#include "kernels/attention/encoder_bf16.h"
 #include "kernels/attention/entry.h"
 #include "kernels/isa_entries.h"
 
@@ -45,7 +46,12 @@ void attention(const AttentionTask& task, std::byte* scratch_bytes) {
   }
 }
 
-constexpr AttentionKernels kernels = {Isa::avx512, kv_write, attention, merge, encoder_attention, query_tile_rows, sizeof(Scratch)};
+void encoder_attention_pairs(const EncoderAttentionTask& task, std::byte* scratch) {
+  if (fits_dense(task)) return encoder_attention_bf16(task, *reinterpret_cast<DenseScratch*>(scratch));
+  encoder_attention(task, scratch);
+}
+
+constexpr AttentionKernels kernels = {Isa::avx512, kv_write, attention, merge, encoder_attention_pairs, query_tile_rows, sizeof(Scratch)};
 
 }  // namespace
 
