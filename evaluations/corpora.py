@@ -59,7 +59,7 @@ class CorpusError(Exception):
 def fetch(parts: Sequence[Part], out: Path) -> None:
     """Copies the files of `parts` below `out`. CorpusError when Debian's packages cannot be had."""
     for part in parts:
-        root = _package(part.package)
+        root = fetch_package(part.package)
         found = 0
         for path in sorted(root.rglob("*")):
             relative = path.relative_to(root).as_posix()
@@ -72,7 +72,7 @@ def fetch(parts: Sequence[Part], out: Path) -> None:
             raise CorpusError(f"{part.package} has no file {part.pattern}.")
 
 
-def _package(name: str) -> Path:
+def fetch_package(name: str) -> Path:
     """The unpacked package, from the cache or from apt."""
     root = platformdirs.user_cache_path("sillar") / "corpora" / name
     if root.is_dir():

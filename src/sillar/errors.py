@@ -65,4 +65,10 @@ class OverloadedError(SillarError):
 
 
 class DocumentError(SillarError):
-    """A document that cannot be read."""
+    """A document that cannot be read. `kind` names the sort of trouble for programs: encrypted, damaged,
+    empty, too_large, limits, unsupported, needs_ocr, unreadable.
+    """
+
+    def __init__(self, message: str, kind: str = "unreadable") -> None:
+        super().__init__(message)
+        self.kind = kind

@@ -1,12 +1,15 @@
-"""Writes small PDFs: pages of lines of (font size, height above the bottom, text)."""
+"""Writes small PDFs: pages of lines of (font size, height above the bottom, text, and maybe the left
+edge).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
-def make_pdf(pages: Sequence[Sequence[tuple[int, int, str]]]) -> bytes:
-    """A PDF with Helvetica text on pages of A4."""
+def make_pdf(pages: Sequence[Sequence[Any]], rules: Sequence[tuple[int, int, int, int]] = ()) -> bytes:
+    """A PDF with Helvetica text on pages of A4; `rules`: lines drawn on each (from x, y to x, y)."""
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"",
@@ -14,7 +17,10 @@ def make_pdf(pages: Sequence[Sequence[tuple[int, int, str]]]) -> bytes:
     ]
     kids = []
     for lines in pages:
-        content = "".join(f"BT /F1 {size} Tf 72 {y} Td ({text}) Tj ET\n" for size, y, text in lines).encode()
+        drawn = "".join(f"{a} {b} m {c} {d} l S\n" for a, b, c, d in rules)
+        for size, y, text, *left in lines:
+            drawn += f"BT /F1 {size} Tf {(left or [72])[0]} {y} Td ({text}) Tj ET\n"
+        content = drawn.encode()
         objects.append(b"<< /Length %d >>\nstream\n%sendstream" % (len(content), content))
         objects.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents %d 0 R"

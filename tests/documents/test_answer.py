@@ -1,4 +1,6 @@
-"""Answers quote and cite what was retrieved, drop what nothing supports, and say so when nothing answers."""
+"""Answers quote and cite what was retrieved, drop what nothing supports, and say so when nothing
+answers.
+"""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_markdown_has_its_structure_and_no_markup() -> None:
     assert blocks(document) == [
         ("heading", "A b"),
         ("paragraph", "See the link altx."),
-        ("table", "k | v\n1 | 2"),
+        ("table", "k: 1 | v: 2"),
         ("code", "ls"),
         ("list", "one"),
     ]
@@ -73,7 +73,7 @@ def test_html_reads_what_a_reader_sees() -> None:
         ("paragraph", "Text bold."),
         ("list", "one"),
         ("list", "two"),
-        ("table", "a | b"),
+        ("table", "a: b"),
         ("code", "x\n  y"),
         ("paragraph", "tail"),
     ]

@@ -57,7 +57,8 @@ def index(
 ) -> None:
     """Read a folder of documents into an index; a second time, only what changed.
 
-    Reads text, Markdown, HTML and PDF. Files that cannot be read are named with the reason.
+    Reads PDF, Word, PowerPoint, Excel, CSV, OpenDocument, EPUB, mail, HTML, Markdown, text, and zip files of
+    these. Files that cannot be read are named with the reason.
 
     Example: sillar index ~/manuals
     """

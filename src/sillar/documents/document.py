@@ -45,12 +45,14 @@ class Document:
     title: str = ""
     media_type: str = "text/plain"
     pages: int = 0
+    notes: Sequence[str] = ()
+    """What a reader should know: parts that could not be read, and why."""
 
     def to_json(self) -> dict[str, Any]:
         """A plain form that crosses the process boundary."""
         rows = [[b.kind, b.start, b.end, b.level, b.page, b.last_page, b.lines, b.box] for b in self.blocks]
         return {"text": self.text, "title": self.title, "media_type": self.media_type,
-                "pages": self.pages, "blocks": rows}  # fmt: skip
+                "pages": self.pages, "blocks": rows, "notes": list(self.notes)}  # fmt: skip
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Document:
@@ -62,7 +64,8 @@ class Document:
                 raise DocumentError("The parser reported a block outside the text.")
             blocks.append(Block(kind, start, end, level, page, last_page,
                                 tuple(lines) if lines else None, tuple(box) if box else None))  # fmt: skip
-        return cls(text, blocks, data["title"], data["media_type"], data["pages"])
+        notes = tuple(str(note) for note in data["notes"])
+        return cls(text, blocks, data["title"], data["media_type"], data["pages"], notes)
 
 
 @dataclass(slots=True)
@@ -72,6 +75,7 @@ class DocumentBuilder:
     media_type: str = "text/plain"
     title: str = ""
     pages: int = 0
+    notes: list[str] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     length: int = 0
@@ -94,16 +98,38 @@ class DocumentBuilder:
         start = self.length + (len(SEPARATOR) if self.parts else 0)
         end = start + len(text)
         if end > MAX_TEXT:
-            raise DocumentError(f"It holds more than {MAX_TEXT:,} characters of text.")
+            raise DocumentError(f"It holds more than {MAX_TEXT:,} characters of text.", "too_large")
         self.parts.append(text)
         self.length = end
         self.blocks.append(Block(kind, start, end, level, page, last_page or page, lines, box))
         if kind == "heading" and not self.title:
             self.title = text[:200]
 
+    def drop_last(self) -> None:
+        """Takes the last block back: a heading that turned out to head nothing."""
+        block = self.blocks.pop()
+        text = self.parts.pop()
+        self.length = max(0, block.start - len(SEPARATOR))
+        if self.title == text[:200]:
+            self.title = ""
+
+    def extend(self, document: Document, *, deeper: int = 0, place: bool = True) -> None:
+        """Appends another document's blocks, headings `deeper` levels down. `place`: pages and lines stay."""
+        for b in document.blocks:
+            text = document.text[b.start : b.end]
+            level = min(6, b.level + deeper) if b.level else 0
+            if place:
+                self.add(
+                    b.kind, text, level=level, page=b.page, last_page=b.last_page, lines=b.lines, box=b.box
+                )
+            else:
+                self.add(b.kind, text, level=level)
+        self.notes += document.notes
+
     def build(self) -> Document:
         """The document so far."""
-        return Document(SEPARATOR.join(self.parts), self.blocks, self.title, self.media_type, self.pages)
+        text = SEPARATOR.join(self.parts)
+        return Document(text, self.blocks, self.title, self.media_type, self.pages, tuple(self.notes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,9 @@ def safe_name(name: str) -> str:
     stem, suffix = os.path.splitext(base)
     base = stem[: _NAME_LENGTH - len(suffix)].rstrip() + suffix
     if not is_supported(base) or len(base.encode("utf-8", "replace")) > 255:
-        raise RequestError("Files of this kind are not read: PDF, HTML, Markdown and text are.")
+        raise RequestError(
+            "Files of this kind are not read: PDF, Office, HTML, text, CSV, mail, EPUB and zip are."
+        )
     return base.encode("utf-8", "ignore").decode()
 
 

@@ -6,8 +6,16 @@ import codecs
 import re
 from pathlib import PurePath
 
+from sillar.documents.ingest.package import package_kind
 from sillar.errors import DocumentError
 
+_OOXML = "application/vnd.openxmlformats-officedocument"
+OLE = "application/x-ole-storage"
+_ZIPPED = frozenset({f"{_OOXML}.wordprocessingml.document", f"{_OOXML}.presentationml.presentation",
+                     f"{_OOXML}.spreadsheetml.sheet", "application/vnd.oasis.opendocument.text",
+                     "application/vnd.oasis.opendocument.spreadsheet", "application/epub+zip",
+                     "application/zip"})  # fmt: skip
+_HTML = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!doctype html|<html)", re.I)
 MEDIA_TYPES = {
     ".txt": "text/plain",
     ".text": "text/plain",
@@ -19,7 +27,25 @@ MEDIA_TYPES = {
     ".htm": "text/html",
     ".xhtml": "text/html",
     ".pdf": "application/pdf",
+    ".docx": f"{_OOXML}.wordprocessingml.document",
+    ".docm": f"{_OOXML}.wordprocessingml.document",
+    ".pptx": f"{_OOXML}.presentationml.presentation",
+    ".pptm": f"{_OOXML}.presentationml.presentation",
+    ".xlsx": f"{_OOXML}.spreadsheetml.sheet",
+    ".xlsm": f"{_OOXML}.spreadsheetml.sheet",
+    ".doc": OLE,
+    ".ppt": OLE,
+    ".xls": OLE,
+    ".odt": "application/vnd.oasis.opendocument.text",
+    ".ods": "application/vnd.oasis.opendocument.spreadsheet",
+    ".epub": "application/epub+zip",
+    ".csv": "text/csv",
+    ".tsv": "text/csv",
+    ".eml": "message/rfc822",
+    ".mbox": "application/mbox",
+    ".zip": "application/zip",
 }
+"""What is read, by a name's suffix. Office formats from before 2007 are known so as to fail with a reason."""
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -38,20 +64,38 @@ def is_supported(name: str) -> bool:
     return PurePath(name).suffix.lower() in MEDIA_TYPES
 
 
-def media_type(name: str, head: bytes) -> str:
-    """The media type of a file from its first bytes and its name. DocumentError when it is none that is
-    read.
-    """
-    if head.lstrip()[:5] == b"%PDF-":
+def media_type(name: str, data: bytes) -> str:
+    """The media type of a file from its bytes and its name. DocumentError when it is none that is read."""
+    if data[:1024].lstrip()[:5] == b"%PDF-":
         return "application/pdf"
     known = MEDIA_TYPES.get(PurePath(name).suffix.lower())
-    if known == "application/pdf":
-        raise DocumentError("It is named .pdf but does not begin like a PDF.")
-    if known == "text/plain" and re.match(rb"\s*(?:<!doctype html|<html)", head[:512], re.I):
-        return "text/html"
     if known is None:
-        raise DocumentError("Files of this kind are not read.")
+        raise DocumentError("Files of this kind are not read.", "unsupported")
+    if known == OLE or (known in _ZIPPED and data.startswith(b"\xd0\xcf\x11\xe0")):
+        return _older_office(known, data)
+    if known in _ZIPPED:
+        return _zipped(known, data)
+    if known == "application/pdf":
+        raise DocumentError("It is named .pdf but does not begin like a PDF.", "damaged")
+    if known == "text/plain" and _HTML.match(data[:512]):
+        return "text/html"
     return known
+
+
+def _older_office(known: str, data: bytes) -> str:
+    """A .doc that is a page or a new document under an old name is read as what it is."""
+    if data.startswith(b"PK"):
+        return _zipped(known, data)
+    if _HTML.match(data[:512]):
+        return "text/html"
+    return OLE
+
+
+def _zipped(known: str, data: bytes) -> str:
+    if data.startswith(b"PK"):
+        found = package_kind(data)
+        return found if found in _ZIPPED and (found != "application/zip" or known == OLE) else known
+    raise DocumentError("It is damaged, or not what its name says.", "damaged")
 
 
 def decode(data: bytes, *, markup: bool = False) -> str:
@@ -62,7 +106,7 @@ def decode(data: bytes, *, markup: bool = False) -> str:
     text = _decode(data, markup)
     sample = text[:200_000]
     if sample and len(_CONTROL.findall(sample)) > 0.02 * len(sample):
-        raise DocumentError("It holds binary data, not text.")
+        raise DocumentError("It holds binary data, not text.", "damaged")
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 

@@ -10,6 +10,7 @@ from lxml import etree
 
 from sillar.documents.document import BlockKind, Document, DocumentBuilder
 from sillar.documents.ingest.detect import decode
+from sillar.documents.ingest.html_table import HtmlTable
 from sillar.documents.word_lists import word_set
 from sillar.errors import DocumentError
 
@@ -27,10 +28,11 @@ _BLOCKS = word_set(
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _CHROME = re.compile(
-    r"\b(?:nav|navbar|navheader|navfooter|navigation|sidebar|sphinxsidebar\w*|breadcrumbs?|menu|"
-    r"toc(?!-backref)|contents|related|headerlink|cookie\w*|skip-?link|footer)\b",
+    r"(?:\w+[-_])*(?:nav|navbar|navheader|navfooter|navigation|sidebar|sphinxsidebar\w*|breadcrumbs?|menu|footer|"
+    r"cookie\w*|skip-?link)(?:[-_]\w+)*|toc|contents|related|headerlink",
     re.I,
 )
+"""Classes of what stands around the text. Whole names: "table-contents" is a table."""
 _HIDDEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?:\.0*)?(?:;|$)|font-size\s*:\s*0", re.I
 )
@@ -78,7 +80,7 @@ def _is_skipped(element: Any) -> bool:
         return True
     if _HIDDEN.search(attributes.get("style", "")):
         return True
-    return bool(_CHROME.search(attributes.get("class", "")))
+    return any(_CHROME.fullmatch(name) for name in attributes.get("class", "").split())
 
 
 @dataclass(slots=True)
@@ -90,8 +92,7 @@ class _Walker:
     line: int | None = None
     items: int = 0
     preformatted: int = 0
-    row: list[str] | None = None
-    rows: list[str] = field(default_factory=list)
+    table: HtmlTable | None = None
     tables: int = 0
 
     def walk(self, root: Any) -> None:
@@ -120,12 +121,12 @@ class _Walker:
 
     def start(self, tag: str, element: Any) -> None:
         if tag == "table":
-            self.flush("paragraph")
+            if self.table is None:
+                self.flush("list" if self.items else "paragraph")
             self.tables += 1
-            if self.tables == 1:
-                self.rows = []
-        elif self.tables:
-            self._start_in_table(tag)
+            self.table = self.table or HtmlTable(self.builder)
+        elif self.table is not None:
+            self._start_in_table(tag, self.table)
         elif tag == "pre":
             self.flush("paragraph")
             self.preformatted += 1
@@ -141,23 +142,25 @@ class _Walker:
         if element.text:
             self.text(element.text)
 
-    def _start_in_table(self, tag: str) -> None:
-        if tag == "tr":
-            self.row = []
+    def _start_in_table(self, tag: str, table: HtmlTable) -> None:
+        if tag == "tr" and self.tables == 1:
+            table.start_row()
             self.buffer.clear()
-        elif tag in ("td", "th"):
+        elif tag in ("td", "th", "caption") and self.tables == 1:
             self.buffer.clear()
-        elif tag in _BLOCKS or tag in ("li", "dt", "dd", "pre") or tag in _HEADINGS:
+        elif tag in _BLOCKS or tag in _HEADINGS or tag in ("li", "dt", "dd", "pre", "tr", "td", "th"):
             self.buffer.append(" ")
 
     def end(self, tag: str, element: Any) -> None:
-        if tag == "table":
+        if tag == "table" and self.table is not None:
             self.tables -= 1
             if self.tables == 0:
                 self.buffer.clear()
-                self.builder.add("table", "\n".join(self.rows), lines=self._lines(element))
-        elif self.tables:
-            self._end_in_table(tag)
+                self.table.end()
+                self.table = self.line = None
+        elif self.table is not None:
+            if self.tables == 1:
+                self._end_in_table(tag, element, self.table)
         elif tag == "pre":
             self.flush("code")
             self.preformatted = max(0, self.preformatted - 1)
@@ -169,19 +172,15 @@ class _Walker:
         elif tag in _BLOCKS:
             self.flush("list" if self.items else "paragraph")
 
-    def _end_in_table(self, tag: str) -> None:
+    def _end_in_table(self, tag: str, element: Any, table: HtmlTable) -> None:
         if tag in ("td", "th"):
-            if self.row is None:
-                self.row = []
-            self.row.append(" ".join("".join(self.buffer).split()))
+            table.cell(element, "".join(self.buffer).replace("¶", " "))
             self.buffer.clear()
         elif tag == "tr":
-            filled = [cell for cell in self.row or () if cell]
-            if filled:
-                # One full cell is layout (a note with its icon), no row of data.
-                self.rows.append(" | ".join(self.row or ()) if len(filled) > 1 else filled[0])
-            self.row = None
+            table.end_row(self._lines(element))
             self.buffer.clear()
+        elif tag == "caption":
+            self.flush("paragraph")
 
     def _lines(self, element: Any = None) -> tuple[int, int] | None:
         line, self.line = self.line, None

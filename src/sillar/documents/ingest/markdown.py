@@ -11,6 +11,7 @@ from markdown_it.token import Token
 
 from sillar.documents.document import BlockKind, Document, DocumentBuilder
 from sillar.documents.ingest.detect import decode
+from sillar.documents.ingest.tables import row_line
 
 _TAG = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>|<[^>]*>", re.S | re.I)
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n(?:---|\.\.\.)\n", re.S)
@@ -44,8 +45,8 @@ class _State:
     builder: DocumentBuilder
     depth: int = 0
     cells: list[str] | None = None
-    rows: list[str] = field(default_factory=list)
-    table: tuple[int, int] | None = None
+    header: list[str] = field(default_factory=list)
+    row: tuple[int, int] | None = None
 
     def inline(self, token: Token, opener: Token | None) -> None:
         content = inline_text(token.children or ())
@@ -61,19 +62,26 @@ class _State:
             case "list_item_open" | "list_item_close":
                 self.depth += token.nesting
             case "table_open":
-                self.rows, self.table = [], _lines(token)
+                self.header = []
+            case "table_close" if self.header and self.builder.blocks[-1].kind != "table":
+                self.builder.add("table", row_line(self.header, None), lines=self.row)
             case "tr_open":
-                self.cells = []
+                self.cells, self.row = [], _lines(token)
             case "tr_close":
-                self.rows.append(" | ".join(self.cells or []))
+                self._end_row(self.cells or [])
                 self.cells = None
-            case "table_close":
-                self.builder.add("table", "\n".join(self.rows), lines=self.table)
             case "fence" | "code_block":
                 self.builder.add("code", token.content, lines=_lines(token))
             case "html_block":
                 content = " ".join(_TAG.sub(" ", token.content).split())
                 self.builder.add("paragraph", content, lines=_lines(token))
+
+    def _end_row(self, cells: list[str]) -> None:
+        """The first row of a table names its columns; each other one is a block."""
+        if self.header:
+            self.builder.add("table", row_line(cells, self.header), lines=self.row)
+        else:
+            self.header = cells
 
 
 def _lines(token: Token) -> tuple[int, int] | None:

@@ -6,13 +6,28 @@ from collections.abc import Callable
 from importlib import import_module
 
 from sillar.documents.document import Document
+from sillar.documents.ingest.container import Nesting
+from sillar.documents.ingest.package import ole_error
 from sillar.errors import DocumentError
 
+_OOXML = "application/vnd.openxmlformats-officedocument"
 _PARSERS = {
     "text/plain": ("text", "parse_text"),
     "text/markdown": ("markdown", "parse_markdown"),
     "text/html": ("html", "parse_html"),
+    "text/csv": ("spreadsheet", "parse_delimited"),
     "application/pdf": ("pdf", "parse_pdf"),
+    f"{_OOXML}.wordprocessingml.document": ("word", "parse_word"),
+    f"{_OOXML}.presentationml.presentation": ("slides", "parse_slides"),
+    f"{_OOXML}.spreadsheetml.sheet": ("spreadsheet", "parse_xlsx"),
+    "application/vnd.oasis.opendocument.text": ("opendocument", "parse_opendocument"),
+    "application/vnd.oasis.opendocument.spreadsheet": ("opendocument", "parse_opendocument"),
+    "application/epub+zip": ("epub", "parse_epub"),
+}
+_CONTAINERS = {
+    "message/rfc822": ("mail", "parse_eml"),
+    "application/mbox": ("mail", "parse_mbox"),
+    "application/zip": ("archive", "parse_archive"),
 }
 
 
@@ -20,13 +35,25 @@ def parse(data: bytes, media_type: str) -> Document:
     """Parses a file's bytes. Raises DocumentError with the reason; run it in a child process (see
     parser.py).
     """
-    if media_type not in _PARSERS:
-        raise DocumentError(f"Files of the kind {media_type} are not read.")
-    module, function = _PARSERS[media_type]
-    parser: Callable[[bytes], Document] = getattr(
-        import_module(f"sillar.documents.ingest.{module}"), function
-    )
-    document = parser(data)
+    return _parse(data, media_type, Nesting(_parse))
+
+
+def _parse(data: bytes, media_type: str, nesting: Nesting) -> Document:
+    if media_type in _CONTAINERS:
+        read: Callable[..., Document] = _function(*_CONTAINERS[media_type])
+        document = read(data, nesting)
+    elif media_type in _PARSERS:
+        document = _function(*_PARSERS[media_type])(data)
+    elif media_type == "application/x-ole-storage":
+        raise ole_error(data)
+    else:
+        raise DocumentError(f"Files of the kind {media_type} are not read.", "unsupported")
     if not document.blocks:
-        raise DocumentError("It holds no text.")
+        raise DocumentError("It holds no text.", "empty")
     return document
+
+
+def _function(module: str, name: str) -> Callable[..., Document]:
+    """Imported when needed: a child that reads text never loads a parser of slides."""
+    function: Callable[..., Document] = getattr(import_module(f"sillar.documents.ingest.{module}"), name)
+    return function

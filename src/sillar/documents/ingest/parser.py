@@ -70,12 +70,12 @@ class FileParser:
                     reply = await self._ask({"path": os.fspath(path), "name": name or path.name})
             except TimeoutError:
                 await self.close()
-                raise DocumentError("Reading it takes too long.") from None
+                raise DocumentError("Reading it takes too long.", "limits") from None
             except BaseException:
                 await self.close()
                 raise
         if "error" in reply:
-            raise DocumentError(str(reply["error"]))
+            raise DocumentError(str(reply["error"]), str(reply.get("kind", "unreadable")))
         try:
             return ParsedFile(Document.from_json(reply["document"]), str(reply["hash"]))
         except (KeyError, TypeError, ValueError):
@@ -91,11 +91,11 @@ class FileParser:
             await process.stdin.drain()
             (size,) = struct.unpack("<Q", await process.stdout.readexactly(8))
             if size > self._limits.output_bytes:
-                raise DocumentError("It holds too much text.")
+                raise DocumentError("It holds too much text.", "too_large")
             reply = json.loads(await process.stdout.readexactly(size))
         except (asyncio.IncompleteReadError, BrokenPipeError, ConnectionResetError):
             code = await process.wait()
-            raise DocumentError(_cause(code)) from None
+            raise DocumentError(_cause(code), "limits") from None
         return reply if isinstance(reply, dict) else {}
 
     async def _start(self) -> Process:

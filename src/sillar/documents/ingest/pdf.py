@@ -9,7 +9,8 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from sillar.documents.document import Document
-from sillar.documents.ingest.pdf_layout import Line, build_document
+from sillar.documents.ingest.pdf_layout import Line, build_document, place_tables
+from sillar.documents.ingest.pdf_tables import page_tables
 from sillar.errors import DocumentError
 
 MAX_PAGES = 5000
@@ -20,25 +21,25 @@ def parse_pdf(data: bytes) -> Document:
     try:
         pdf = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
-        raise DocumentError(_reason(str(error))) from None
+        raise _reason(str(error)) from None
     try:
         count = len(pdf)
         if count > MAX_PAGES:
-            raise DocumentError(f"It has {count:,} pages; {MAX_PAGES:,} are read at most.")
+            raise DocumentError(f"It has {count:,} pages; {MAX_PAGES:,} are read at most.", "too_large")
         pages = [_page_lines(pdf, number) for number in range(count)]
         outline = _outline(pdf)
         title = str(pdf.get_metadata_value("Title") or "").strip()
     finally:
         pdf.close()
     if not any(pages):
-        raise DocumentError("It has no text layer (a scan?); it would need OCR.")
+        raise DocumentError("It has no text layer (a scan?); it would need OCR.", "needs_ocr")
     return build_document(pages, outline, title[:200])
 
 
-def _reason(message: str) -> str:
+def _reason(message: str) -> DocumentError:
     if "password" in message.lower():
-        return "It is encrypted with a password."
-    return "It is damaged, or no PDF."
+        return DocumentError("It is encrypted with a password.", "encrypted")
+    return DocumentError("It is damaged, or no PDF.", "damaged")
 
 
 def _outline(pdf: Any) -> dict[tuple[int, str], int]:
@@ -67,7 +68,8 @@ def _page_lines(pdf: Any, number: int) -> list[Line]:
         height = page.get_height()
         text_page = page.get_textpage()
         try:
-            return _text_lines(text_page.raw, number, height)
+            lines = _text_lines(text_page.raw, number, height)
+            return place_tables(lines, page_tables(page, text_page), number, height) if lines else []
         finally:
             text_page.close()
     except pypdfium2.PdfiumError:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sillar.documents.document import Box, Document, DocumentBuilder
+from sillar.documents.ingest.pdf_tables import PdfTable
+from sillar.documents.ingest.tables import looks_like_header, row_line
 from sillar.documents.language import detect_language, is_stop_word, words
 from sillar.errors import DocumentError
 
@@ -35,6 +37,34 @@ class Line:
     weight: int
     box: Box
     page_height: float
+    table: PdfTable | None = None
+    """Set where the line stands for a whole table."""
+    bold_head: bool = False
+    """Whether the table's first row is bold."""
+
+
+def place_tables(lines: Sequence[Line], tables: Sequence[PdfTable], page: int, height: float) -> list[Line]:
+    """The lines of a page, those inside a table replaced by one that stands for it."""
+    placed: list[Line] = []
+    shown: set[int] = set()
+    for line in lines:
+        number = next((i for i, table in enumerate(tables) if _within(line, table.box)), None)
+        if number is None:
+            placed.append(line)
+        elif number not in shown:
+            shown.add(number)
+            table = tables[number]
+            text = " ".join(
+                join_lines(cell.split("\n")) for row in table.rows for cell in row if cell.strip()
+            )
+            bold = line.weight >= 600
+            placed.append(Line(text, page, line.size, line.weight, table.box, height, table, bold))
+    return placed
+
+
+def _within(line: Line, box: Box) -> bool:
+    x, y = (line.box[0] + line.box[2]) / 2, (line.box[1] + line.box[3]) / 2
+    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
 
 
 def build_document(
@@ -43,7 +73,9 @@ def build_document(
     """Blocks of all pages. Raises DocumentError when the text layer is broken."""
     text = " ".join(line.text for page in pages for line in page)
     if len(pages) > 1 and len(text) < 25 * len(pages):
-        raise DocumentError("It has hardly any text layer (a scan, or text as drawings?); it would need OCR.")
+        raise DocumentError(
+            "It has hardly any text layer (a scan, or text as drawings?); it would need OCR.", "needs_ocr"
+        )
     check_text_layer(text)
     running = _running_lines(pages)
     kept = [
@@ -54,7 +86,13 @@ def build_document(
     builder = DocumentBuilder("application/pdf", title, len(pages))
     group: list[Line] = []
     group_level = 0
+    tables = _Tables(builder)
     for line in kept:
+        if line.table is not None:
+            _flush(builder, group, group_level)
+            group = []
+            tables.add(line, line.table)
+            continue
         level = _level(line, outline, levels, body)
         if group and (level != group_level or _breaks(group, line, level)):
             _flush(builder, group, group_level)
@@ -63,6 +101,31 @@ def build_document(
         group.append(line)
     _flush(builder, group, group_level)
     return builder.build()
+
+
+@dataclass(slots=True)
+class _Tables:
+    """Adds tables row by row; one that goes on over a page break keeps its header."""
+
+    builder: DocumentBuilder
+    columns: Sequence[float] = ()
+    header: Sequence[str] | None = None
+
+    def add(self, line: Line, table: PdfTable) -> None:
+        rows = [[join_lines(cell.splitlines()) if cell.strip() else "" for cell in row] for row in table.rows]
+        boxes = list(table.boxes)
+        same = len(self.columns) == len(table.columns) and all(
+            abs(a - b) < 2 for a, b in zip(self.columns, table.columns, strict=True)
+        )
+        # Two columns are as often a name and its value: only bold type makes their first row a header.
+        names = (line.bold_head or len(rows[0]) > 2) and looks_like_header(rows[0], rows[1:])
+        if names or not same:
+            self.header = rows[0] if names else None
+        if names:
+            rows, boxes = rows[1:], boxes[1:]
+        self.columns = table.columns
+        for row, box in zip(rows, boxes, strict=True):
+            self.builder.add("table", row_line(row, self.header), page=line.page + 1, box=box)
 
 
 def check_text_layer(text: str) -> None:
@@ -74,13 +137,17 @@ def check_text_layer(text: str) -> None:
         return
     strange = sum(1 for c in letters if unicodedata.category(c) in ("Co", "Cn", "Cc", "Cs") or c == "\ufffd")
     if strange > 0.12 * len(letters):
-        raise DocumentError("Its text layer is broken (characters without a meaning); it would need OCR.")
+        raise DocumentError(
+            "Its text layer is broken (characters without a meaning); it would need OCR.", "needs_ocr"
+        )
     tokens = words(text[:60_000])
     latin = [token for token in tokens if token.isascii() and token.isalpha()]
     if len(latin) > 400 and len(latin) > 0.6 * len(tokens):
         common = sum(1 for token in latin if is_stop_word(token))
         if common < 0.02 * len(latin) and detect_language(text[:60_000], default="") in ("", "en", "es"):
-            raise DocumentError("Its text layer is broken (letters that make no words); it would need OCR.")
+            raise DocumentError(
+                "Its text layer is broken (letters that make no words); it would need OCR.", "needs_ocr"
+            )
 
 
 def _shape(text: str) -> str:

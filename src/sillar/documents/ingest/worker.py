@@ -46,14 +46,14 @@ def main() -> None:
 def _answer(request: dict[str, Any], file_bytes: int) -> dict[str, Any]:
     try:
         data = _read(request["path"], file_bytes)
-        document = parse(data, media_type(request["name"], data[:1024]))
+        document = parse(data, media_type(request["name"], data))
         return {"document": document.to_json(), "hash": hashlib.sha256(data).hexdigest()}
     except DocumentError as error:
-        return {"error": str(error)}
+        return {"error": str(error), "kind": error.kind}
     except MemoryError:
-        return {"error": "Reading it takes more memory than is allowed."}
+        return {"error": "Reading it takes more memory than is allowed.", "kind": "limits"}
     except RecursionError:
-        return {"error": "Its structure is nested too deeply."}
+        return {"error": "Its structure is nested too deeply.", "kind": "limits"}
     except OSError as error:
         return {"error": f"It cannot be opened: {error.strerror or error}."}
     except Exception as error:
@@ -68,12 +68,12 @@ def _read(path: str, file_bytes: int) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise DocumentError("It is not a regular file.")
         if status.st_size > file_bytes:
-            raise DocumentError(f"It is larger than {file_bytes >> 20} MiB.")
+            raise DocumentError(f"It is larger than {file_bytes >> 20} MiB.", "too_large")
         data = file.read(file_bytes + 1)
     if len(data) > file_bytes:
-        raise DocumentError(f"It is larger than {file_bytes >> 20} MiB.")
+        raise DocumentError(f"It is larger than {file_bytes >> 20} MiB.", "too_large")
     if not data.strip():
-        raise DocumentError("It is empty.")
+        raise DocumentError("It is empty.", "empty")
     return data
 
 
