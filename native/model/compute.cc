@@ -9,7 +9,7 @@ namespace {
 
 constexpr int64_t group = 32;                 // activations are quantised in groups of 32
 constexpr int64_t max_tile_floats = 64 * 1024;  // a worker's two tiles of expanded(): half an L2
-constexpr int64_t part_rows = 64;  // one panel
+constexpr int64_t part_rows = 128;  // two panels, four quantisation groups
 constexpr int max_products = 4;
 static_assert(part_rows * Compute::max_part_tokens <= max_tile_floats);
 

@@ -79,7 +79,7 @@ class Compute {
   void quantized(const float* x, int64_t cols, int64_t tokens, const kernels::Activations& out) const;
 
   static constexpr int64_t inline_rows = 4;
-  static constexpr int64_t max_part_tokens = 1024;
+  static constexpr int64_t max_part_tokens = 512;
 
  private:
   void expand_tile(const Matrix* gate, const Matrix& up, kernels::MatmulTask part, const kernels::Activations& out,
