@@ -98,17 +98,20 @@ def _decoding(pair: Pair, plan: Plan, row: dict[str, Any], streams: int, context
 
 
 def mixed(pair: Pair, plan: Plan) -> None:
-    """How much longer the streams' gaps get (p95), and the prompt's time to first token against alone."""
+    """How much longer the streams' gaps get (p95), and the prompt's time to first token against alone.
+
+    Sillar through its engine, which has its own prompts; llama.cpp by steps of its server's size.
+    """
     prompt, streams, context = plan.mixed_prompt, 8, 256
     pair.both("reserve", sizes=[2 * context] * streams + [prompt])
     pair.both("fill", streams=list(range(streams)), tokens=context)
     gaps: dict[str, list[float]] = {}
     slowdowns: dict[str, list[float]] = {}
     for engine, worker in pair.workers.items():
-        alone = worker.call("fill", streams=[streams], tokens=prompt)
         run = worker.call("mixed", streams=streams, context=context, prompt=prompt)
+        alone = run.get("alone") or worker.call("fill", streams=[streams], tokens=prompt)
         gaps[engine] = [report.p95(run["busy"]) / report.p95(run["quiet"])]
-        slowdowns[engine] = [sum(run["busy"]) / alone]
+        slowdowns[engine] = [run.get("ttft", sum(run["busy"])) / alone]
     pair.add({"workload": "mixed gap p95", "size": prompt, "unit": "x quiet"}, gaps)
     pair.add({"workload": "mixed TTFT", "size": prompt, "unit": "x alone"}, slowdowns)
 
@@ -145,7 +148,7 @@ def compare(model: Path, plan: Plan) -> dict[str, Any]:
     if "load" in plan.workloads:
         load(pair, plan, start_workers)
     pair.workers = start_workers()
-    mixed_room = plan.mixed_prompt + 4096 if "mixed" in plan.workloads else 0
+    mixed_room = plan.mixed_prompt + 8 * 2048 if "mixed" in plan.workloads else 0
     room = max(mixed_room, *plan.decode, *plan.prefill, 2048) + 512
     about = pair.both("load", path=str(model), threads=plan.threads, room=room)
     for run in (prefill, decode, batched, mixed, memory):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from benchmarks import workloads
+from benchmarks import engine_mixed, workloads
 from benchmarks.worker import serve
 from sillar import __version__
 from sillar.engine.native import NativeDecoder, NativeOptions, load_decoder
@@ -20,7 +21,7 @@ class Sillar(workloads.Subject):
     """One decoder behind the workloads' `step`; streams get consecutive blocks of its KV cache."""
 
     max_step_tokens = 512
-    mixed_chunk = 256
+    mixed_chunk = 256  # of the bare stepper; the engine chooses by measured time
 
     def __init__(self) -> None:
         self._decoder: NativeDecoder | None = None
@@ -56,6 +57,11 @@ class Sillar(workloads.Subject):
     def unload(self) -> None:
         self._decoder = None
 
+    def mixed(self, streams: int, context: int, prompt: int) -> dict[str, Any]:
+        """Through the whole engine, whose scheduler cuts the prompt."""
+        assert self._decoder is not None
+        return asyncio.run(engine_mixed.measure(self._decoder, streams, context, prompt))
+
     def _run(self, parts: Sequence[workloads.Part], outputs: int | None = None) -> StepResult:
         assert self._decoder is not None
         batch = [
@@ -72,4 +78,5 @@ class Sillar(workloads.Subject):
 
 
 if __name__ == "__main__":
-    serve(workloads.handlers(Sillar()))
+    subject = Sillar()
+    serve(workloads.handlers(subject) | {"mixed": subject.mixed})

@@ -143,6 +143,25 @@ class PyDecoder {
     return result(draws, want_logits ? nb::cast(logits) : nb::none());
   }
 
+  size_t block_content_bytes() const { return cache_.content_bytes(); }
+
+  nb::ndarray<nb::numpy, uint8_t> read_block(int64_t block) {
+    require(block >= 0 && block < blocks(), "a block number outside the KV cache");
+    auto content = new_array<uint8_t>({cache_.content_bytes()});
+    nb::gil_scoped_release release;
+    const std::lock_guard lock(mutex_);
+    cache_.read_block(block, reinterpret_cast<std::byte*>(content.data()));
+    return content;
+  }
+
+  void write_block(int64_t block, Array<const uint8_t, nb::ndim<1>> content) {
+    require(block >= 0 && block < blocks(), "a block number outside the KV cache");
+    require(content.size() == cache_.content_bytes(), "a block's content must have block_bytes bytes");
+    nb::gil_scoped_release release;
+    const std::lock_guard lock(mutex_);
+    cache_.write_block(block, reinterpret_cast<const std::byte*>(content.data()));
+  }
+
   void copy_block(int64_t source, int64_t target) {
     require(source >= 0 && source < blocks() && target >= 0 && target < blocks(), "a block number outside the KV cache");
     nb::gil_scoped_release release;
@@ -223,6 +242,9 @@ void bind_model(nb::module_& module) {
       .def_prop_ro("kv_blocks", &PyDecoder::blocks)
       .def_prop_ro("threads", &PyDecoder::threads)
       .def("step", &PyDecoder::step, nb::arg("batch"), nb::arg("want_logits"))
+      .def_prop_ro("block_bytes", &PyDecoder::block_content_bytes)
+      .def("read_block", &PyDecoder::read_block, nb::arg("block"))
+      .def("write_block", &PyDecoder::write_block, nb::arg("block"), nb::arg("content"))
       .def("copy_block", &PyDecoder::copy_block, nb::arg("source"), nb::arg("target"));
 }
 

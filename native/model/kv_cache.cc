@@ -40,4 +40,18 @@ void KvCache::copy_block(int64_t source, int64_t target) {
   }
 }
 
+void KvCache::read_block(int64_t block, std::byte* content) const {
+  assert(block >= 0 && block < blocks_);
+  for (int64_t plane = 0; plane < 2 * layers_; ++plane, content += block_bytes_) {
+    std::memcpy(content, storage_.data() + offset(plane) + static_cast<size_t>(block) * block_bytes_, block_bytes_);
+  }
+}
+
+void KvCache::write_block(int64_t block, const std::byte* content) {
+  assert(block >= 0 && block < blocks_);
+  for (int64_t plane = 0; plane < 2 * layers_; ++plane, content += block_bytes_) {
+    std::memcpy(storage_.data() + offset(plane) + static_cast<size_t>(block) * block_bytes_, content, block_bytes_);
+  }
+}
+
 }  // namespace sillar

@@ -24,6 +24,11 @@ class KvCache {
   // Both in [0, blocks()).
   void copy_block(int64_t source, int64_t target);
 
+  // One block's content, all layers, in the cache's own layout: content_bytes() bytes.
+  size_t content_bytes() const { return 2 * static_cast<size_t>(layers_) * block_bytes_; }
+  void read_block(int64_t block, std::byte* content) const;
+  void write_block(int64_t block, const std::byte* content);
+
  private:
   size_t offset(int64_t plane) const { return static_cast<size_t>(plane * blocks_) * block_bytes_; }
 

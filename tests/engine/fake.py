@@ -49,6 +49,17 @@ class FakeStepper:
         self.state = rng.integers(0, 1 << 63, (kv_blocks, BLOCK_TOKENS), np.uint64)
         self.token = rng.integers(0, vocab, (kv_blocks, BLOCK_TOKENS), np.int64)
 
+    @property
+    def block_bytes(self) -> int:
+        return 2 * 8 * BLOCK_TOKENS
+
+    def read_block(self, block: int) -> NDArray[np.uint8]:
+        return np.concatenate([self.state[block].view(np.uint8), self.token[block].view(np.uint8)])
+
+    def write_block(self, block: int, content: NDArray[np.uint8]) -> None:
+        state, token = np.split(content, 2)
+        self.state[block], self.token[block] = state.view(np.uint64), token.view(np.int64)
+
     def copy_block(self, source: int, target: int) -> None:
         self.state[target], self.token[target] = self.state[source], self.token[source]
 

@@ -126,6 +126,19 @@ def test_a_copied_block(decoder: NativeDecoder) -> None:
     np.testing.assert_array_equal(copied, expected)
 
 
+def test_a_block_that_was_away(decoder: NativeDecoder) -> None:
+    tokens = random_tokens(15, 32, 320)
+    decoder.step([sequence(tokens, outputs=0)])
+    expected = logits(decoder, sequence([7], past=32))
+    contents = [decoder.read_block(block) for block in (0, 1)]
+    assert all(content.shape == (decoder.block_bytes,) for content in contents)
+    decoder.step([sequence(random_tokens(16, 32, 320), outputs=0)])  # overwrites them
+    for block, content in zip((60, 61), contents, strict=True):
+        decoder.write_block(block, content)
+    restored = logits(decoder, sequence([7], past=32, blocks=np.array([60, 61, 62], dtype=np.int32)))
+    np.testing.assert_array_equal(restored, expected)
+
+
 def test_only_rows_asked_for(decoder: NativeDecoder) -> None:
     tokens = random_tokens(14, 60, 320)
     whole = logits(decoder, sequence(tokens))

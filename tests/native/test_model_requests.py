@@ -65,9 +65,21 @@ def test_blocks_to_copy(decoder: NativeDecoder) -> None:
             decoder.copy_block(source, target)
 
 
+def test_blocks_to_read_and_write(decoder: NativeDecoder) -> None:
+    content = decoder.read_block(0)
+    for block in (-1, 8):
+        with pytest.raises(RequestError):
+            decoder.read_block(block)
+        with pytest.raises(RequestError):
+            decoder.write_block(block, content)
+    with pytest.raises(RequestError, match="block_bytes"):
+        decoder.write_block(0, content[:-1])
+
+
 def test_sizes(path: Path, decoder: NativeDecoder) -> None:
     assert (decoder.vocab_size, decoder.context_length, decoder.kv_blocks) == (320, 64, 8)
     assert load_decoder(path).kv_blocks == 4
+    assert load_decoder(path, NativeOptions(requests=8)).kv_blocks == 32
     assert load_decoder(path, NativeOptions(context=20)).context_length == 20
     with pytest.raises(RequestError, match="context"):
         load_decoder(path, NativeOptions(context=65))

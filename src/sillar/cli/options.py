@@ -34,9 +34,10 @@ def engine_config(
     isa: str | None = None,
     context: int | None = None,
     kv_type: str | None = None,
+    **others: Any,
 ) -> EngineConfig:
     """The settings with what the command line says instead."""
-    given: dict[str, Any] = {"threads": threads, "isa": isa, "context": context, "kv_type": kv_type}
+    given = {"threads": threads, "isa": isa, "context": context, "kv_type": kv_type, **others}
     return replace(config, **{key: value for key, value in given.items() if value is not None})
 
 

@@ -38,13 +38,20 @@ def serve(
     isa: options.Isa = None,
     context: options.Context = None,
     kv_type: options.KvType = None,
+    kv_spill: Annotated[
+        Path | None, typer.Option(help="Keep the prefix cache in this folder, for the next start.")
+    ] = None,
+    kv_spill_bytes: Annotated[
+        int | None, typer.Option(min=0, help="What that folder may take, for each model; 4 GiB.")
+    ] = None,
 ) -> None:
     """Serve models over HTTP, with the API that OpenAI's clients speak.
 
     Examples: sillar serve; sillar serve ~/manuals --host 0.0.0.0 --keys keys.toml
     """
     config = load_config()
-    engine = options.engine_config(config.engine, threads, isa, context, kv_type)
+    spill = {"kv_spill": kv_spill and str(kv_spill), "kv_spill_bytes": kv_spill_bytes}
+    engine = options.engine_config(config.engine, threads, isa, context, kv_type, **spill)
     server = ServerOptions(
         host=host,
         port=port,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from hashlib import blake2b
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,16 @@ def blocks_for(tokens: int) -> int:
     return -(-tokens // BLOCK_TOKENS)
 
 
+class BlockWitness(Protocol):
+    """Is told what becomes of content that can be found."""
+
+    def published(self, key: BlockKey) -> None: ...
+
+    def evicted(self, block: int, key: BlockKey) -> None:
+        """Called while the block still has its content."""
+        ...
+
+
 class BlockManager:
     """Hands out the blocks 0 .. count - 1.
 
@@ -41,9 +52,10 @@ class BlockManager:
     references it, but its content is known by its key until it is evicted, least recently used first.
     """
 
-    def __init__(self, count: int, *, sharing: bool = True) -> None:
+    def __init__(self, count: int, *, sharing: bool = True, witness: BlockWitness | None = None) -> None:
         self.count = count
         self.sharing = sharing
+        self._witness = witness
         self.evictions = 0
         self._references = [0] * count
         self._keys: list[BlockKey | None] = [None] * count
@@ -89,6 +101,8 @@ class BlockManager:
             del self._unreferenced[block]
             key = self._keys[block]
             assert key is not None
+            if self._witness is not None:
+                self._witness.evicted(block, key)
             del self._by_key[key]
             self._keys[block] = None
             self.evictions += 1
@@ -111,6 +125,8 @@ class BlockManager:
             return other
         self._by_key[key] = block
         self._keys[block] = key
+        if self._witness is not None:
+            self._witness.published(key)
         return block
 
     def release(self, blocks: Iterable[int]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _FADE = 0.98
 _LARGE = 64  # a step of so many tokens says how fast prefill is
+_KNOWN = 8  # steps before anything is said of them
 _SMALL = 32  # steps up to here say what one more row costs
 
 
@@ -12,19 +13,15 @@ class StepCost:
 
     def __init__(self, row_price: float = 0.15, tokens_per_second: float = 1000.0) -> None:
         self._prior = row_price
-        self._speed = tokens_per_second
+        self._speed = {False: tokens_per_second, True: tokens_per_second}  # without streams, among them
         self._n = self._x = self._y = self._xx = self._xy = 0.0
 
-    @property
-    def tokens_per_second(self) -> float:
-        """Of large steps."""
-        return self._speed
-
-    def observe(self, tokens: int, seconds: float) -> None:
-        """A step fed so many tokens and took so long."""
+    def observe(self, tokens: int, seconds: float, *, among_streams: bool = False) -> None:
+        """A step fed so many tokens, some of them perhaps of streams that decode, and took so long."""
         if tokens >= _LARGE:
             # Large steps are rare and alike: trust a new one more.
-            self._speed += 0.3 * (tokens / max(seconds, 1e-6) - self._speed)
+            speed = self._speed[among_streams]
+            self._speed[among_streams] += 0.3 * (tokens / max(seconds, 1e-6) - speed)
         elif tokens <= _SMALL:
             self._n = self._n * _FADE + 1
             self._x = self._x * _FADE + tokens
@@ -41,15 +38,24 @@ class StepCost:
         fixed, each = self._fit()
         return min(1.0, max(0.02, rows * each / (fixed + rows * each)))
 
-    def budget(self, seconds: float, least: int, most: int) -> int:
-        """Tokens of prefill that take about so long."""
-        return max(least, min(most, int(self._speed * seconds)))
+    def decode_seconds(self, rows: int) -> float | None:
+        """A step that feeds one token to each of so many streams; None: not known yet."""
+        if self._n < _KNOWN:
+            return None
+        fixed, each = self._fit()
+        return fixed + rows * each
+
+    def budget(self, seconds: float, least: int, most: int, *, among_streams: bool = False) -> int:
+        """Tokens of a step with a prompt in it that takes about so long."""
+        return max(least, min(most, int(self._speed[among_streams] * seconds)))
 
     def _fit(self) -> tuple[float, float]:
-        """Seconds of a step without rows, and of each row: least squares, or the prior at first."""
+        """Seconds of a step without rows, and of each row: least squares, or the prior's shares at first."""
         prior = (1 - self._prior, self._prior)
-        if self._n < 8:
+        if self._n < _KNOWN:
             return prior
+        scale = self._y / (prior[0] * self._n + prior[1] * self._x)
+        prior = (scale * prior[0], scale * prior[1])
         spread = self._n * self._xx - self._x * self._x
         if spread < 0.5 * self._n:
             return prior

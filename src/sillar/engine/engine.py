@@ -12,6 +12,7 @@ from types import TracebackType
 from sillar.engine.request import BLOCK_TOKENS, GenerationParams, Stepper, TokenEvent
 from sillar.engine.scheduler import SchedulerOptions, SchedulerStats
 from sillar.engine.sequence import Sequence as EngineSequence
+from sillar.engine.spill import KvSpill, SpillOptions
 from sillar.engine.stream import TokenStream
 from sillar.engine.worker import Delivery, Worker
 from sillar.errors import ContextLengthError, OverloadedError, RequestError
@@ -32,6 +33,8 @@ class EngineOptions:
     """What a step with a prompt in it should take at most: the pause it puts into the others' streams."""
     prefix_cache: bool = True
     lookup: bool = True
+    kv_spill: SpillOptions | None = None
+    """Keeps the prefix cache on disk for the next start. Read where a model is loaded."""
 
 
 class Engine:
@@ -47,7 +50,9 @@ class Engine:
         options: EngineOptions | None = None,
         *,
         eos_ids: frozenset[int] = frozenset(),
+        spill: KvSpill | None = None,
     ) -> None:
+        """`spill` keeps blocks of the KV cache on disk; the engine closes it."""
         self._stepper = stepper
         self.options = options or EngineOptions()
         self._eos_ids = eos_ids
@@ -65,7 +70,8 @@ class Engine:
             prefix_cache=self.options.prefix_cache,
             lookup=self.options.lookup,
         )
-        self._worker = Worker(stepper, scheduling, self.options.step_seconds, self._post)
+        self._spill = spill
+        self._worker = Worker(stepper, scheduling, self.options.step_seconds, self._post, spill=spill)
 
     async def __aenter__(self) -> Engine:
         self.start()
@@ -96,6 +102,8 @@ class Engine:
             self._worker.close()
             await asyncio.to_thread(self._thread.join)
             self._thread = None
+        if self._spill is not None:
+            await asyncio.to_thread(self._spill.close)
 
     @property
     def vocab_size(self) -> int:
@@ -113,7 +121,7 @@ class Engine:
         return self._worker.scheduler.stats
 
     def gauges(self) -> dict[str, int]:
-        """Of this moment: running, waiting, kv_blocks, kv_used, kv_cached, evictions."""
+        """Of this moment: running, waiting, kv_blocks, kv_used, kv_cached, kv_spilled, evictions."""
         scheduler = self._worker.scheduler
         blocks = scheduler.blocks
         return {
@@ -122,6 +130,7 @@ class Engine:
             "kv_blocks": blocks.count,
             "kv_used": blocks.used,
             "kv_cached": blocks.cached,
+            "kv_spilled": 0 if self._spill is None else self._spill.blocks,
             "evictions": blocks.evictions,
         }
 

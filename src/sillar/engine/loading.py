@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,18 @@ from sillar.engine.content_hash import content_hash
 from sillar.engine.embedder import Embedder, EmbedderSpec
 from sillar.engine.engine import Engine, EngineOptions
 from sillar.engine.language_model import LanguageModel
-from sillar.engine.native import NativeOptions, Progress, load_decoder, load_encoder, read_metadata
+from sillar.engine.native import (
+    NativeDecoder,
+    NativeOptions,
+    Progress,
+    layout_version,
+    load_decoder,
+    load_encoder,
+    read_metadata,
+)
+from sillar.engine.request import BLOCK_TOKENS
+from sillar.engine.spill import KvSpill, SpillOptions
+from sillar.engine.spill_folder import SpillFolder
 from sillar.errors import ModelUnsupportedError
 from sillar.tokenizer import IncrementalDecoder, Tokenizer
 
@@ -73,8 +85,22 @@ def load_language_model(
     tokenizer = Tokenizer.from_metadata(metadata)
     codec = ModelCodec(tokenizer, ChatTemplate.from_metadata(metadata))
     decoder = load_decoder(path, native, progress)
-    engine = Engine(decoder, options, eos_ids=tokenizer.eos_ids)
+    spill = None
+    if options is not None and options.kv_spill is not None and options.prefix_cache:
+        spill = _spill(path, native or NativeOptions(), decoder, options.kv_spill)
+    engine = Engine(decoder, options, eos_ids=tokenizer.eos_ids, spill=spill)
     return LanguageModel(name or _name(path, metadata), engine, codec)
+
+
+def _spill(path: Path, native: NativeOptions, decoder: NativeDecoder, options: SpillOptions) -> KvSpill:
+    """What another model, kernel, KV type or build of the extension wrote is never read.
+
+    Raises ConfigError for a folder that cannot be used.
+    """
+    kernels = (layout_version(native), decoder.block_bytes, BLOCK_TOKENS)
+    version = blake2b(repr(kernels).encode(), digest_size=8).hexdigest()
+    folder = SpillFolder(options.folder, content_hash(path)[:32], version, decoder.block_bytes, options.bytes)
+    return KvSpill(decoder, folder)
 
 
 def load_embedder(

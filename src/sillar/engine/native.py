@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sillar import _native
+from sillar.engine.content_hash import content_hash
 from sillar.engine.memory import available_memory
 from sillar.engine.memory_plan import MemoryNeed, plan_memory
 from sillar.engine.packed_cache import packed_file
@@ -96,6 +97,21 @@ class NativeDecoder:
         with _typed_errors():
             return StepResult(*self._decoder.step(batch, want_logits))
 
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of one KV block's content, all layers."""
+        return self._decoder.block_bytes
+
+    def read_block(self, block: int) -> NDArray[np.uint8]:
+        """A copy of one KV block's content, in the layout of this model, KV type and build."""
+        with _typed_errors():
+            return self._decoder.read_block(block)
+
+    def write_block(self, block: int, content: NDArray[np.uint8]) -> None:
+        """Puts back what read_block gave. Raises RequestError for a wrong block or size."""
+        with _typed_errors():
+            self._decoder.write_block(block, content)
+
     def copy_block(self, source: int, target: int) -> None:
         """Copies one KV block's content, all layers."""
         with _typed_errors():
@@ -143,6 +159,12 @@ def memory_need(path: Path | str, name: str, options: NativeOptions | None = Non
     """What the model would take, for plan_memory. Raises ModelFormatError, ModelUnsupportedError."""
     with _typed_errors():
         return _need(_native.ModelFile.open(str(path)), name, options or NativeOptions())
+
+
+def layout_version(options: NativeOptions) -> tuple[str, ...]:
+    """What the bytes of a KV block depend on, beside the model: its type, the kernels and this build."""
+    isas = (f"{operation}={isa}" for operation, isa in sorted(chosen_isas(options.isa).items()))
+    return (content_hash(Path(_native.__file__)), _kv_type(options), *isas)
 
 
 def load_decoder(

@@ -17,7 +17,9 @@ from sillar.engine.commit import Drawn, SequenceOutput, Work, commit_work
 from sillar.engine.queue import TenantCounters, WaitingQueue
 from sillar.engine.request import BLOCK_TOKENS, SequenceStep, StepResult
 from sillar.engine.sequence import Sequence
+from sillar.engine.spill import KvSpill
 
+_RESTORED = 16  # blocks read from disk in a step that streams wait for
 _SCORED_ROWS = 128  # of a prompt with log-probabilities in one step: each row is a vocabulary of logits
 
 
@@ -41,6 +43,8 @@ class SchedulerStats:
     steps: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    restored_tokens: int = 0
+    """Of the cached ones, those that came back from disk."""
     generated_tokens: int = 0
     drafted_tokens: int = 0
     accepted_tokens: int = 0
@@ -62,8 +66,10 @@ class Batch:
 class Scheduler:
     """Owns the sequences and the blocks. Every method is called by one thread, never during a step."""
 
-    def __init__(self, blocks: BlockManager, options: SchedulerOptions) -> None:
+    def __init__(self, blocks: BlockManager, options: SchedulerOptions, spill: KvSpill | None = None) -> None:
         self.blocks = blocks
+        self._spill = spill
+        self._restores = 0  # blocks that this step may still read from disk
         self.options = options
         self.stats = SchedulerStats()
         self.counters = TenantCounters()
@@ -227,6 +233,7 @@ class Scheduler:
         if not fresh:
             return
         computing: set[BlockKey] = set()
+        self._restores = _RESTORED if batch.works else self.blocks.count
         left = max(self.options.budget - batch.tokens, 2 * BLOCK_TOKENS)
         due = min(fresh, key=self._due)
         order = sorted(fresh, key=lambda s: (-s.params.priority, s.pending))
@@ -259,26 +266,46 @@ class Scheduler:
         return end - begin
 
     def _skip_cached(self, sequence: Sequence, computing: set[BlockKey]) -> bool:
-        """Moves past blocks that others have computed meanwhile; false: one computes the next right now."""
+        """Moves past blocks that others have computed meanwhile, or that the disk has.
+
+        False: another computes the next right now, or it comes from disk in the next step.
+        """
         if not sequence.shares or not self.options.prefix_cache:
             return True
-        index = sequence.computed // BLOCK_TOKENS
+        index = begin = sequence.computed // BLOCK_TOKENS
         last = (sequence.length - 1) // BLOCK_TOKENS
-        begin = index
-        while index < last:
+        blocked = False
+        while index < last and not blocked:
             key = sequence.key(index)
-            if key in computing:
-                return False
             block = self.blocks.find(key)
-            if block is None:
+            if block is not None:
+                self.blocks.acquire(block)
+                self.blocks.release((sequence.blocks[index],))
+                sequence.replace_block(index, block)
+            elif key in computing or (self._spilled(key) and self._restores == 0):
+                blocked = True
+                continue
+            elif not self._restore(sequence, index):
                 break
-            self.blocks.acquire(block)
-            self.blocks.release((sequence.blocks[index],))
-            sequence.replace_block(index, block)
             index += 1
+        if index > begin:
             sequence.computed = index * BLOCK_TOKENS
             sequence.published = index
-        self._count_cached(sequence, (index - begin) * BLOCK_TOKENS)
+            self._count_cached(sequence, (index - begin) * BLOCK_TOKENS)
+        return not blocked
+
+    def _spilled(self, key: BlockKey) -> bool:
+        return self._spill is not None and key in self._spill
+
+    def _restore(self, sequence: Sequence, index: int) -> bool:
+        """Reads the sequence's own block from disk and lets others find it; false: the disk has it not."""
+        key, block = sequence.key(index), sequence.blocks[index]
+        if self._spill is None or key not in self._spill or not self._spill.restore(key, block):
+            return False
+        self.blocks.publish(block, key)
+        self._restores -= 1
+        if sequence.generated == 0:
+            self.stats.restored_tokens += BLOCK_TOKENS
         return True
 
     # ------------------------------------------------------------ both

@@ -18,6 +18,7 @@ from sillar.engine.cost import StepCost
 from sillar.engine.request import Stepper, TokenEvent
 from sillar.engine.scheduler import Batch, Scheduler, SchedulerOptions
 from sillar.engine.sequence import Sequence
+from sillar.engine.spill import KvSpill
 from sillar.errors import SillarError
 
 _log = logging.getLogger(__name__)
@@ -32,6 +33,11 @@ class Delivery(NamedTuple):
     ended: bool
 
 
+_SLOWDOWN = 4
+"""How many times as long as without it a step with a prompt in it may take."""
+_LEAST_PROMPT = 48
+"""Tokens of prompts in a step: fewer are hardly faster."""
+
 Command = Callable[[], None]
 
 
@@ -45,8 +51,10 @@ class Worker:
         step_seconds: float,
         deliver: Callable[[list[Delivery]], None],
         clock: Callable[[], float] = time.perf_counter,
+        spill: KvSpill | None = None,
     ) -> None:
         self._stepper = stepper
+        self._spill = spill
         self._options = options
         self._step_seconds = step_seconds
         self._most_tokens = options.budget
@@ -75,6 +83,8 @@ class Worker:
         while True:
             self._take_commands()
             if self._closed:
+                if self._spill is not None:
+                    self._spill.save_all(self.scheduler.blocks)
                 return
             try:
                 deliveries = self._step()
@@ -88,11 +98,17 @@ class Worker:
     def _take_commands(self) -> None:
         """All that wait; when there is nothing to compute, waits for one."""
         while True:
+            idle = self.scheduler.idle and not self._closed
+            if idle and self._inbox.empty() and self._save_one():
+                continue
             try:
-                command = self._inbox.get(block=self.scheduler.idle and not self._closed)
+                command = self._inbox.get(block=idle)
             except Empty:
                 return
             command()
+
+    def _save_one(self) -> bool:
+        return self._spill is not None and self._spill.save_one(self.scheduler.blocks)
 
     def _add(self, sequence: Sequence) -> None:
         self._live[sequence.number] = sequence
@@ -119,16 +135,26 @@ class Worker:
             result = self._stepper.step(batch.steps, want_logits=batch.want_logits)
         except Exception as error:
             return self._step_each(batch, error)
-        self.cost.observe(batch.tokens, self._clock() - begin)
+        among = any(work.sequence.generated for work in batch.works)
+        self.cost.observe(batch.tokens, self._clock() - begin, among_streams=among)
         return self._delivered(self.scheduler.commit(batch, result))
 
     def _set_limits(self) -> None:
         """By the speed seen. Without streams to disturb, larger steps are the faster ones."""
         running = self.scheduler.running
-        streaming = any(sequence.generated for sequence in running)
-        seconds = self._step_seconds if streaming else 3 * self._step_seconds
+        streams = sum(1 for sequence in running if sequence.generated)
+        least = min(streams + _LEAST_PROMPT, self._most_tokens)
+        seconds = self._seconds_among(streams) if streams else 3 * self._step_seconds
         self._options.row_price = self.cost.row_price(max(1, len(running)))
-        self._options.budget = self.cost.budget(seconds, 64, self._most_tokens)
+        self._options.budget = self.cost.budget(seconds, least, self._most_tokens, among_streams=streams > 0)
+
+    def _seconds_among(self, streams: int) -> float:
+        """What a step with a prompt in it may take: a few times what the streams' own step takes."""
+        quiet = self.cost.decode_seconds(streams)
+        if quiet is None:
+            return self._step_seconds
+        most = max(self._step_seconds, 2 * quiet)
+        return min(max(_SLOWDOWN * quiet, self._step_seconds / 2), most)
 
     def _step_each(self, batch: Batch, error: Exception) -> list[Delivery]:
         """A step failed: each sequence again on its own, so that only the culprit fails."""
@@ -165,10 +191,13 @@ class Worker:
         deliveries = [Delivery(number, [], failure, True) for number in self._live]
         self._live.clear()
         stats = self.scheduler.stats
+        if self._spill is not None:
+            self._spill.forget()
         self.scheduler = self._new_scheduler()
         self.scheduler.stats = stats
         return deliveries
 
     def _new_scheduler(self) -> Scheduler:
-        blocks = BlockManager(self._stepper.kv_blocks, sharing=self._options.prefix_cache)
-        return Scheduler(blocks, self._options)
+        sharing = self._options.prefix_cache
+        blocks = BlockManager(self._stepper.kv_blocks, sharing=sharing, witness=self._spill)
+        return Scheduler(blocks, self._options, self._spill)

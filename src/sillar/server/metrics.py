@@ -14,6 +14,7 @@ _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
 _COUNTERS = {
     "prompt_tokens": "Prompt tokens of admitted requests.",
     "cached_tokens": "Prompt tokens that were found in the prefix cache.",
+    "restored_tokens": "Of those, the ones whose cache came back from disk.",
     "generated_tokens": "Tokens drawn.",
     "drafted_tokens": "Tokens drafted by prompt lookup.",
     "accepted_tokens": "Drafted tokens that were right.",
@@ -26,6 +27,7 @@ _GAUGES = {
     "kv_blocks": "Blocks of the KV cache.",
     "kv_used": "Blocks that a request holds.",
     "kv_cached": "Blocks that can be found by their content.",
+    "kv_spilled": "Blocks on disk.",
 }
 
 

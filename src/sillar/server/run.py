@@ -17,13 +17,14 @@ from sillar.engine.memory import available_memory
 from sillar.engine.memory_plan import plan_memory
 from sillar.engine.native import NativeOptions, memory_need
 from sillar.engine.request import BLOCK_TOKENS
+from sillar.engine.spill import SpillOptions
 from sillar.hub import resolve
 from sillar.server.app import create_app
 from sillar.server.auth import KeyStore
 from sillar.server.frontend import open_frontend
 from sillar.server.library import Library
 from sillar.server.listen import Say, make_server
-from sillar.server.options import Limits, ServerOptions
+from sillar.server.options import ServerOptions
 from sillar.server.state import ServerState
 
 
@@ -87,7 +88,7 @@ async def _models(state: ServerState, say: Say) -> AsyncIterator[None]:
                 paths[name],
                 native[name],
                 name=name,
-                options=_engine_options(options.limits),
+                options=_engine_options(options),
             )
             state.language_models[name] = await stack.enter_async_context(model)
         for name in options.embedders:
@@ -117,8 +118,12 @@ def _native_options(options: ServerOptions, paths: Mapping[str, Path]) -> dict[s
     }
 
 
-def _engine_options(limits: Limits) -> EngineOptions:
-    return EngineOptions(max_running=limits.running, max_waiting=limits.waiting)
+def _engine_options(options: ServerOptions) -> EngineOptions:
+    limits, engine = options.limits, options.config.engine
+    spill = (
+        SpillOptions(Path(engine.kv_spill).expanduser(), engine.kv_spill_bytes) if engine.kv_spill else None
+    )
+    return EngineOptions(max_running=limits.running, max_waiting=limits.waiting, kv_spill=spill)
 
 
 def _invite(port: int, state: ServerState, say: Say) -> None:
