@@ -47,11 +47,14 @@ class Document:
     pages: int = 0
     notes: Sequence[str] = ()
     """What a reader should know: parts that could not be read, and why."""
+    unread: Sequence[int] = ()
+    """Pages that are pictures without text, counted from 1."""
 
     def to_json(self) -> dict[str, Any]:
         """A plain form that crosses the process boundary."""
         rows = [[b.kind, b.start, b.end, b.level, b.page, b.last_page, b.lines, b.box] for b in self.blocks]
         return {"text": self.text, "title": self.title, "media_type": self.media_type,
+                "unread": list(self.unread),
                 "pages": self.pages, "blocks": rows, "notes": list(self.notes)}  # fmt: skip
 
     @classmethod
@@ -65,7 +68,9 @@ class Document:
             blocks.append(Block(kind, start, end, level, page, last_page,
                                 tuple(lines) if lines else None, tuple(box) if box else None))  # fmt: skip
         notes = tuple(str(note) for note in data["notes"])
-        return cls(text, blocks, data["title"], data["media_type"], data["pages"], notes)
+        return cls(
+            text, blocks, data["title"], data["media_type"], data["pages"], notes, tuple(data["unread"])
+        )
 
 
 @dataclass(slots=True)

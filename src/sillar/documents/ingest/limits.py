@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MIB = 1 << 20
 
@@ -17,3 +17,8 @@ class ParserLimits:
     """Address space of the child."""
     output_bytes: int = 128 * MIB
     file_bytes: int = 256 * MIB
+
+    def for_ocr(self) -> ParserLimits:
+        """Recognising a page takes seconds, and there may be hundreds."""
+        return replace(self, cpu_seconds=60 * self.cpu_seconds, wall_seconds=60 * self.wall_seconds,
+                       memory_bytes=2 * self.memory_bytes)  # fmt: skip

@@ -31,10 +31,12 @@ _CONTAINERS = {
 }
 
 
-def parse(data: bytes, media_type: str) -> Document:
-    """Parses a file's bytes. Raises DocumentError with the reason; run it in a child process (see
-    parser.py).
+def parse(data: bytes, media_type: str, *, ocr: bool = False) -> Document:
+    """Parses a file's bytes; `ocr`: pictures of pages too. Raises DocumentError with the reason; run it in
+    a child process (see parser.py).
     """
+    if ocr and media_type == "application/pdf":
+        return _filled(_function("pdf", "parse_pdf")(data, ocr=True))
     return _parse(data, media_type, Nesting(_parse))
 
 
@@ -48,6 +50,10 @@ def _parse(data: bytes, media_type: str, nesting: Nesting) -> Document:
         raise ole_error(data)
     else:
         raise DocumentError(f"Files of the kind {media_type} are not read.", "unsupported")
+    return _filled(document)
+
+
+def _filled(document: Document) -> Document:
     if not document.blocks:
         raise DocumentError("It holds no text.", "empty")
     return document

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
 from sillar.documents.document import Document
-from sillar.documents.ingest.pdf_layout import Line, build_document, place_tables
+from sillar.documents.ingest.ocr import recognise
+from sillar.documents.ingest.pdf_layout import Line, build_document, check_text_layer, place_tables
 from sillar.documents.ingest.pdf_tables import page_tables
 from sillar.errors import DocumentError
 
 MAX_PAGES = 5000
+MAX_OCR_PAGES = 500
+_FEW_WORDS = 5
+_PICTURE_SHARE = 0.3
+"""Of a page's area, from which a picture counts as a scan of the page."""
 
 
-def parse_pdf(data: bytes) -> Document:
-    """Blocks with pages and boxes. DocumentError: encrypted, damaged, no text layer, or a broken one."""
+def parse_pdf(data: bytes, *, ocr: bool = False) -> Document:
+    """Blocks with pages and boxes; with `ocr`, pages without usable text are recognised from their picture.
+
+    DocumentError: encrypted, damaged; without `ocr`, no text layer, or a broken one.
+    """
     try:
         pdf = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
@@ -27,13 +37,60 @@ def parse_pdf(data: bytes) -> Document:
         if count > MAX_PAGES:
             raise DocumentError(f"It has {count:,} pages; {MAX_PAGES:,} are read at most.", "too_large")
         pages = [_page_lines(pdf, number) for number in range(count)]
+        scans = [number for number, lines in enumerate(pages) if _is_scan(pdf, number, lines)]
+        if ocr:
+            _recognise(pdf, pages, scans)
+            scans = []
         outline = _outline(pdf)
         title = str(pdf.get_metadata_value("Title") or "").strip()
     finally:
         pdf.close()
     if not any(pages):
         raise DocumentError("It has no text layer (a scan?); it would need OCR.", "needs_ocr")
-    return build_document(pages, outline, title[:200])
+    return replace(build_document(pages, outline, title[:200]), unread=tuple(n + 1 for n in scans))
+
+
+def _is_scan(pdf: Any, number: int, lines: Sequence[Line]) -> bool:
+    """Whether a page is a picture with hardly a word of text."""
+    if sum(len(line.text.split()) for line in lines) > _FEW_WORDS:
+        return False
+    try:
+        page = pdf[number]
+        try:
+            width, height = page.get_size()
+            for item in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
+                left, bottom, right, top = (
+                    item.get_bounds() if hasattr(item, "get_bounds") else item.get_pos()
+                )
+                if (right - left) * (top - bottom) > _PICTURE_SHARE * width * height:
+                    return True
+        finally:
+            page.close()
+    except pypdfium2.PdfiumError:
+        pass
+    return False
+
+
+def _recognise(pdf: Any, pages: list[list[Line]], scans: Sequence[int]) -> None:
+    """Replaces the lines of scanned pages, or of all pages where the text layer makes no words."""
+    text = " ".join(line.text for page in pages for line in page)
+    try:
+        check_text_layer(text)
+        wanted = scans if len(text) >= 25 * len(pages) else range(len(pages))
+    except DocumentError:
+        wanted = range(len(pages))
+    if len(wanted) > MAX_OCR_PAGES:
+        raise DocumentError(f"It has more than {MAX_OCR_PAGES} pages that need OCR.", "too_large")
+    for number in wanted:
+        page = pdf[number]
+        try:
+            height = page.get_height()
+            found = recognise(page)
+        finally:
+            page.close()
+        pages[number] = [
+            Line(text, number, round(box[3] - box[1]), 0, box, height) for text, box in found if text.strip()
+        ]
 
 
 def _reason(message: str) -> DocumentError:

@@ -46,7 +46,7 @@ def main() -> None:
 def _answer(request: dict[str, Any], file_bytes: int) -> dict[str, Any]:
     try:
         data = _read(request["path"], file_bytes)
-        document = parse(data, media_type(request["name"], data))
+        document = parse(data, media_type(request["name"], data), ocr=bool(request.get("ocr")))
         return {"document": document.to_json(), "hash": hashlib.sha256(data).hexdigest()}
     except DocumentError as error:
         return {"error": str(error), "kind": error.kind}
