@@ -17,6 +17,7 @@ from typing import Any
 import platformdirs
 
 from evaluations.corpora import MANUALS, CorpusError, fetch
+from evaluations.embedding_cache import CachedEmbedder
 from evaluations.models import load_embedder, load_model
 from sillar.documents.answer import AnswerOptions, Style, answer
 from sillar.documents.index import Index, IndexProgress
@@ -28,7 +29,7 @@ BAR = 17
 async def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """One row a question: what was answered, what was cited first, and whether that is right."""
     style: Style = arguments.style
-    embedder = load_embedder()
+    embedder = CachedEmbedder(load_embedder())
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(load_model(arguments.model)) if style != "quote" else None
         arguments.index.parent.mkdir(parents=True, exist_ok=True)
@@ -54,13 +55,22 @@ def _show(step: IndexProgress) -> None:
     print(f"{step.done}/{step.total} {step.file}{': ' + step.failed if step.failed else ''}", file=sys.stderr)
 
 
+def default_documents() -> Path:
+    """Where the manuals are kept."""
+    return platformdirs.user_cache_path("sillar") / "corpora" / "manuals"
+
+
+def default_index() -> Path:
+    """Where their index is kept."""
+    return platformdirs.user_cache_path("sillar") / "corpora" / "manuals.db"
+
+
 def main() -> None:
-    cache = platformdirs.user_cache_path("sillar") / "corpora"
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--documents", type=Path, default=cache / "manuals", help="where the manuals are kept"
+        "--documents", type=Path, default=default_documents(), help="where the manuals are kept"
     )
-    parser.add_argument("--index", type=Path, default=cache / "manuals.db")
+    parser.add_argument("--index", type=Path, default=default_index())
     parser.add_argument("--model", default="", help="name or path of the language model (the default one)")
     parser.add_argument("--style", choices=("auto", "quote", "generate"), default="auto")
     parser.add_argument("--json", action="store_true", help="one JSON object and nothing else")

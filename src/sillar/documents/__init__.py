@@ -1,6 +1,7 @@
 """Documents in, cited answers out: parse, chunk, index, search and answer."""
 
 from sillar.documents.answer import Answer, AnswerEvent, AnswerOptions, Citation, answer, stream_answer
+from sillar.documents.conversation import Turn
 from sillar.documents.document import Passage
 from sillar.documents.index import Index, IndexProgress, IndexReport, default_index_path
 
@@ -13,6 +14,7 @@ __all__ = [
     "IndexProgress",
     "IndexReport",
     "Passage",
+    "Turn",
     "answer",
     "default_index_path",
     "stream_answer",

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sillar.documents.conversation import Turn, standalone
 from sillar.documents.document import Passage
 from sillar.documents.grounding import (
     NO_ANSWER,
@@ -27,6 +28,8 @@ from sillar.engine.language_model import LanguageModel
 from sillar.engine.request import GenerationParams
 
 Style = Literal["auto", "quote", "generate"]
+SEARCHED = 8
+"""Passages that are searched: those after the ones that are read show how near others usually are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class Answer:
     abstained: bool = False
     support: float = 0.0
     """Probability, 0..1, that the passages answer the question."""
+    asked: str = ""
+    """The question as it was searched: a follow-up with what it goes on from."""
     generated: bool = False
     """Whether the model's own words are part of it."""
     timings: dict[str, float] = field(default_factory=dict)
@@ -92,6 +97,7 @@ class Answer:
         """The object that `ask --json` prints."""
         return {
             "answer": self.text,
+            "asked": self.asked,
             "citations": [citation.to_json() for citation in self.citations],
             "abstained": self.abstained,
             "support": round(self.support, 4),
@@ -115,9 +121,10 @@ async def answer(
     model: LanguageModel | None = None,
     options: AnswerOptions | None = None,
     access: Access = EVERYTHING,
+    history: Sequence[Turn] = (),
 ) -> Answer:
-    """The answer in one piece. Without a model it quotes."""
-    async for event in stream_answer(question, index, model, options, access):
+    """The answer in one piece. Without a model it quotes. `history`: the turns before, oldest first."""
+    async for event in stream_answer(question, index, model, options, access, history):
         if event.answer is not None:
             return event.answer
     raise AssertionError("an answer's last event holds the answer")
@@ -129,17 +136,21 @@ async def stream_answer(
     model: LanguageModel | None = None,
     options: AnswerOptions | None = None,
     access: Access = EVERYTHING,
+    history: Sequence[Turn] = (),
 ) -> AsyncGenerator[AnswerEvent, None]:
     """Pieces of the answer as they are sure, then the whole. Nothing unsupported is ever shown."""
     options = options or AnswerOptions()
     started = time.perf_counter()
-    vector = await index.embed_question(question)
-    passages = await index.search(question, options.passages, access, vector)
+    asked = standalone(question, history)
+    vector = await index.embed_question(asked)
+    found = await index.search(asked, max(SEARCHED, options.passages), access, vector)
+    passages = found[: options.passages]
     retrieved = time.perf_counter() - started
-    language = detect_language(question, passages[0].language if passages else "en")
+    language = detect_language(asked, passages[0].language if passages else "en")
     support = await find_support(
-        question, passages, index.embedder, partial(index.read, index.store.document_frequency), vector
-    )
+        asked, found, index.embedder, partial(index.read, index.store.document_frequency), vector,
+        read=options.passages, word_vectors=index.word_vectors,
+    )  # fmt: skip
     tokens = {"prompt": 0, "completion": 0}
     if not support.sentences or (options.abstain and not support.sufficient):
         parts, whole = _abstention(language, support)
@@ -147,8 +158,8 @@ async def stream_answer(
         chosen = choose(support)
         grounded: list[GroundedSentence] = []
         if model is not None and options.style != "quote":
-            text, tokens = await _generate(question, passages, language, model, options)
-            grounded = keep_supported(text, question, support.sentences, chosen)
+            text, tokens = await _generate(asked, passages, language, model, options)
+            grounded = keep_supported(text, asked, support.sentences, chosen)
         parts, whole = _compose(grounded, chosen, support, options.style)
     first = time.perf_counter() - started
     for part in parts:
@@ -156,7 +167,8 @@ async def stream_answer(
     total = time.perf_counter() - started
     timings = {"retrieve": retrieved, "ttft": first, "total": total}
     yield AnswerEvent(
-        "", replace(whole, timings=timings, tokens=tokens, passages=tuple(passages), vector=vector)
+        "",
+        replace(whole, asked=asked, timings=timings, tokens=tokens, passages=tuple(passages), vector=vector),
     )
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from sillar.documents.alignment import WordVectors
 from sillar.documents.chunk import ChunkSize, chunk_document
 from sillar.documents.document import Document, Passage
 from sillar.documents.folder import FolderChanges, compare
@@ -80,6 +81,7 @@ class Index:
         self.store = store
         self.embedder = embedder
         self.options = options or SearchOptions()
+        self.word_vectors = WordVectors(embedder)
         self._writing = ThreadPoolExecutor(1, "index-write")
         self._reading = ThreadPoolExecutor(1, "index-read")
         self._indexing = asyncio.Lock()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sillar.documents.alignment import Frequencies, WordVectors, align
+from sillar.documents.calibration import OTHER_LANGUAGE, SAME_LANGUAGE, probability
 from sillar.documents.document import Passage
 from sillar.documents.interfaces import TextEmbedder
 from sillar.documents.language import detect_language, stem, words
@@ -20,29 +22,11 @@ _SAME_QUESTION = (0.88, 0.96)
 """Cosine of a question and a heading: from where it counts, and from where it asks the same."""
 _HEADING_LOGIT = 4.0
 """What a heading that asks the question adds to the logit of support."""
+_ALIGNED_SCORE = 1.0
+"""What the question's words, said in another language, add to a sentence's score."""
+_NEAR_PASSAGES = 4
 _USUAL_MARGIN = 0.035
 """Similarity of the best passage above the others', where there are no others to compare with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Logistic regression: logit of "the passages answer this", from retrieval and the best sentence.
-
-    Fitted on XQuAD development questions with and without their paragraph; docs/evaluation.md has the
-    risk-coverage figures and the commands.
-    """
-
-    sentence_similarity: float
-    sentence_coverage: float
-    passage_coverage: float
-    margin: float
-    bias: float
-    threshold: float
-    """Logit below which an answer is refused."""
-
-
-SAME_LANGUAGE = Calibration(32.2, 3.7, 4.35, 34.75, -32.73, -0.8)
-OTHER_LANGUAGE = Calibration(44.0, 2.4, 0.57, 42.3, -37.24, -1.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +50,8 @@ class Support:
     sentences: Sequence[Sentence]
     probability: float
     sufficient: bool
-
-
-Frequencies = Callable[[Sequence[str]], Awaitable[tuple[dict[str, int], int]]]
-"""Of terms: in how many chunks each occurs, and how many chunks there are."""
+    features: Mapping[str, float] = field(default_factory=dict)
+    """What the probability was computed from, by name; see sillar.documents.calibration."""
 
 
 def split_passages(passages: Sequence[Passage]) -> list[Sentence]:
@@ -93,43 +75,119 @@ async def find_support(
     embedder: TextEmbedder,
     frequencies: Frequencies,
     vector: NDArray[np.float32],
+    *,
+    read: int = 4,
+    word_vectors: WordVectors | None = None,
 ) -> Support:
-    """Scores the sentences of `passages` (best first); `vector`: the question's. Errors: the embedder's."""
-    sentences = split_passages(passages)
+    """Scores the sentences of the first `read` of `passages` (best first); the rest show what is usual.
+
+    `vector`: the question's. Errors: the embedder's.
+    """
+    chosen = passages[:read]
+    sentences = split_passages(chosen)
     if not sentences:
         return Support((), 0.0, False)
+    terms = _Terms(question, chosen)
+    await terms.weigh(frequencies)
+    evidence = await _gather(sentences, chosen, embedder, terms, vector)
+    foreign = chosen[0].language != terms.language
+    if foreign:
+        words_of = word_vectors or WordVectors(embedder)
+        await evidence.add_foreign(question, chosen, embedder, words_of, frequencies)
+    scores = evidence.scores(0.15 if foreign else 0.5)
+    order = np.argsort(-scores, kind="stable")
+    best = int(order[0])
+    top = sentences[best].passage
+    calibration = OTHER_LANGUAGE if foreign else SAME_LANGUAGE
+    features = evidence.features(best, passages, terms.coverage(top.text, top.language))
+    logit = calibration.logit(features) + _HEADING_LOGIT * float(evidence.asked[best])
+    ranked = [replace(sentences[i], score=float(scores[i])) for i in order]
+    return Support(ranked, probability(logit), logit >= calibration.threshold, features)
+
+
+@dataclass(slots=True)
+class _Evidence:
+    """What speaks for each sentence, [sentences] each."""
+
+    sentences: Sequence[Sentence]
+    similarity: NDArray[np.float32]
+    coverage: NDArray[np.float64]
+    asked: NDArray[np.float64]
+    aligned: NDArray[np.float64] | None = None
+    foreign: Callable[[int], dict[str, float]] | None = None
+    """Features of a question in another language than the passages', for the best sentence's place."""
+
+    def scores(self, words_share: float) -> NDArray[np.float64]:
+        """By which the sentences are ranked."""
+        fused = np.array([sentence.passage.score for sentence in self.sentences])
+        scores = (1 - words_share) * (self.similarity - 0.8) / 0.08 + 2 * words_share * self.coverage
+        aligned = 0.0 if self.aligned is None else _ALIGNED_SCORE * self.aligned
+        return np.asarray(scores + fused + self.asked + aligned, np.float64)
+
+    def features(self, best: int, passages: Sequence[Passage], coverage: float) -> dict[str, float]:
+        """What the calibration weighs; `coverage`: of the best sentence's passage."""
+        common = {
+            "similarity": float(self.similarity[best]),
+            "coverage": float(self.coverage[best]),
+            "passage_coverage": coverage,
+            "margin": _margin(passages[:_NEAR_PASSAGES]),
+        }
+        if self.foreign is None:
+            return common
+        usual = {"usual_similarity": float(self.similarity.mean()), "lead": _margin(passages)}
+        return common | usual | self.foreign(best)
+
+    async def add_foreign(
+        self,
+        question: str,
+        passages: Sequence[Passage],
+        embedder: TextEmbedder,
+        word_vectors: WordVectors,
+        frequencies: Frequencies,
+    ) -> None:
+        """What only a question in another language needs: its words aligned, its vector in reverse."""
+        texts = [[s.text for s in self.sentences if s.passage is passage] for passage in passages]
+        language = detect_language(question, passages[0].language)
+        alignment = await align(question, language, texts, word_vectors, frequencies)
+        self.aligned = alignment.sentences
+        # As a passage among questions: a second, independent look at the same pairs.
+        reverse = await embedder.embed([question], "passage")
+        mirrored = (await embedder.embed([s.text for s in self.sentences], "query")) @ reverse[0]
+        places = {passage.chunk_id: i for i, passage in enumerate(passages)}
+
+        def features(best: int) -> dict[str, float]:
+            passage = self.sentences[best].passage
+            here = float(alignment.passages[places[passage.chunk_id]])
+            return {
+                "aligned": here,
+                "reverse_similarity": float(mirrored.max()),
+                "numbers": _numbers_found(question, passage.text),
+            }
+
+        self.foreign = features
+
+
+async def _gather(
+    sentences: Sequence[Sentence],
+    passages: Sequence[Passage],
+    embedder: TextEmbedder,
+    terms: _Terms,
+    vector: NDArray[np.float32],
+) -> _Evidence:
     headings = [passage.headings[-1] if passage.headings else "" for passage in passages]
     texts = [sentence.text for sentence in sentences] + [heading for heading in headings if heading]
     similarity = (await embedder.embed(texts, "passage")) @ vector
     asked = _headings_that_ask(
         headings, similarity[len(sentences) :], [s.passage for s in sentences], passages
     )
-    similarity = similarity[: len(sentences)]
-    terms = _Terms(question, passages)
-    await terms.weigh(frequencies)
     coverage = np.array([terms.coverage(sentence.text, sentence.passage.language) for sentence in sentences])
-    fused = np.array([sentence.passage.score for sentence in sentences])
-    same = sentences[0].passage.language == terms.language
-    words_share = 0.5 if same else 0.15
-    scores = (1 - words_share) * (similarity - 0.8) / 0.08 + 2 * words_share * coverage + fused + asked
-    order = np.argsort(-scores, kind="stable")
-    best = int(order[0])
-    top = sentences[best].passage
-    calibration = SAME_LANGUAGE if top.language == terms.language else OTHER_LANGUAGE
-    logit = (
-        calibration.sentence_similarity * float(similarity[best])
-        + calibration.sentence_coverage * float(coverage[best])
-        + calibration.passage_coverage * terms.coverage(top.text, top.language)
-        + calibration.margin * _margin(passages)
-        + _HEADING_LOGIT * float(asked[best])
-        + calibration.bias
-    )
-    ranked = [
-        Sentence(sentences[i].passage, sentences[i].start, sentences[i].end, float(scores[i])) for i in order
-    ]
-    return Support(
-        ranked, 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit)))), logit >= calibration.threshold
-    )
+    return _Evidence(sentences, similarity[: len(sentences)], coverage, asked)
+
+
+def _numbers_found(question: str, text: str) -> float:
+    """Share of the question's numbers that a text holds; half when it has none."""
+    asked = {word for word in words(question) if any(c.isdigit() for c in word)}
+    return len(asked & set(words(text))) / len(asked) if asked else 0.5
 
 
 def _headings_that_ask(

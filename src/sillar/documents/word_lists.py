@@ -67,6 +67,14 @@ STOP_WORDS = {
 }
 """Folded."""
 
+QUESTION_WORDS = word_set(
+    """
+    how many much what when where which who whom whose why
+    como cual cuales cuando cuanta cuantas cuanto cuantos donde que quien quienes
+    """
+)
+"""Folded."""
+
 ABBREVIATIONS = word_set(
     """
     a.c approx apr aprox art aug av c ca cap capt cf co col corp d.c dec dept dr dra e.g ed ee.uu ej est

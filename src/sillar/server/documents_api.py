@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from sillar.documents import Answer, AnswerOptions, Passage, stream_answer
+from sillar.documents.conversation import Turn as PastTurn
 from sillar.documents.journal import Entry
 from sillar.documents.language import detect_language
 from sillar.engine.language_model import LanguageModel
@@ -100,7 +101,9 @@ async def answered(
     """Pieces of text, then the whole answer as JSON, recorded."""
     access = library.access(client.tenant)
     options = AnswerOptions(tenant=client.tenant)
-    async with aclosing(stream_answer(body.question, library.index, model, options, access)) as events:
+    history = [PastTurn(turn.role, turn.content) for turn in body.history]
+    stream = stream_answer(body.question, library.index, model, options, access, history)
+    async with aclosing(stream) as events:
         async for event in events:
             if event.answer is None:
                 yield event.text
