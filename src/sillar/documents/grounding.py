@@ -21,7 +21,8 @@ INSTRUCTIONS = {
 }
 NO_ANSWER = {"en": "The documents do not say.", "es": "Los documentos no lo dicen."}
 _LABELS = {"en": ("Passages", "Question"), "es": ("Pasajes", "Pregunta")}
-_MARKER = re.compile(r"\s*\[\d[\d, ]*\]")
+_MARKER = re.compile(r"(?<![\w\])])(?:\s*\[\d[\d, ]*\])+|(?:\s+\[\d[\d, ]*\])+")
+"""A citation stands after a blank; brackets right behind a word, as in items[0], are an index."""
 _MIN_SHARE = 0.75
 """Share of a generated sentence's words that must stand in its passage or in the question."""
 
@@ -44,7 +45,8 @@ def build_messages(
     kept: list[Passage] = []
     parts: list[str] = []
     for number, passage in enumerate(passages, 1):
-        part = f"[{number}] {_plain(passage.text)}"
+        # A passage's own "[2] ..." must not look like the next passage.
+        part = f"[{number}] {strip_markers(_plain(passage.text))}"
         size = count(part) + 4
         if size > left:
             break

@@ -24,7 +24,7 @@ from sillar.server.state import DOCUMENTS, ServerState
 from sillar.server.streaming import DONE, EventStream, sse, while_connected
 
 MAX_HISTORY = 20
-_MARKER = re.compile(r"\[(\d+)\]")
+_MARKER = re.compile(r"(?<!\S)\[(\d+)\]")
 
 WITHOUT_EFFECT = ("temperature", "top_p", "top_k", "min_p", "seed", "presence_penalty",
                   "frequency_penalty", "repetition_penalty", "max_tokens", "max_completion_tokens",

@@ -22,7 +22,7 @@ TAGS = frozenset({
     "table", "thead", "tbody", "tr", "th", "td", "h3", "cite",
 })  # fmt: skip
 _DROPPED = frozenset({"a"})  # the words of a link stay, its address goes
-_MARKER = re.compile(r"\[(\d{1,4})\]")
+_MARKER = re.compile(r"(?<!\S)\[(\d{1,4})\]")
 _MAX_DEPTH = 20
 _MAX_CHARS = 100_000
 
