@@ -8,8 +8,10 @@ from typing import Any
 import openai
 import pytest
 
+from sillar.server.call_finder import CallFinder
 from sillar.server.chat_types import ChatRequest
-from sillar.server.tools import CallFinder, ToolUse
+from sillar.server.tool_formats import EXPLAINED, HERMES
+from sillar.server.tools import ToolUse
 from tests.server.live import Live
 
 MESSAGES: Any = [{"role": "user", "content": "Weather in Lima?"}]
@@ -83,9 +85,10 @@ def test_a_required_call_streams(client: openai.OpenAI) -> None:
     deltas = [chunk.choices[0] for chunk in stream]
     calls = [call for delta in deltas for call in delta.delta.tool_calls or []]
     assert not "".join(delta.delta.content or "" for delta in deltas)
-    assert len(calls) == 1
+    assert {call.index for call in calls} == {0}
     assert deltas[-1].finish_reason == "tool_calls"
     assert calls[0].function is not None
+    assert json.loads("".join(call.function.arguments or "" for call in calls if call.function)) is not None
     assert calls[0].function.name in {"get_weather", "stop_rain"}
 
 
@@ -105,6 +108,19 @@ def test_what_cannot_be_is_refused(client: openai.OpenAI, extra: dict[str, Any])
         client.chat.completions.create(model="fake", messages=MESSAGES, **extra)
 
 
+def found_in(finder: CallFinder, text: str, size: int) -> tuple[str, list[dict[str, str]]]:
+    """What is said and called in a text that comes in pieces of this size."""
+    steps = [finder.push(text[begin : begin + size]) for begin in range(0, len(text), size)]
+    steps.append(finder.finish())
+    calls: list[dict[str, str]] = []
+    for part in (part for _, parts in steps for part in parts):
+        if part["index"] == len(calls):
+            calls.append({"id": part["id"], **part["function"]})
+        else:
+            calls[part["index"]]["arguments"] += part["function"]["arguments"]
+    return "".join(said for said, _ in steps), calls
+
+
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_calls_are_found_in_any_cut_of_the_text(size: int) -> None:
     call = '<tool_call>\n{"name": "f", "arguments": {"x": 1}}\n</tool_call>'
@@ -115,12 +131,9 @@ def test_calls_are_found_in_any_cut_of_the_text(size: int) -> None:
         (call.removesuffix("</tool_call>"), "", ["f"]),
         (call + '\n<tool_call>\n{"name": "f", "arg', "", ["f"]),
     ]:
-        finder, out = CallFinder(), ""
-        for begin in range(0, len(text), size):
-            out += finder.push(text[begin : begin + size])
-        rest, calls = finder.finish()
-        assert out + rest == said
-        assert [found["function"]["name"] for found in calls] == names
+        out, calls = found_in(CallFinder(HERMES, ()), text, size)
+        assert out == said
+        assert [call["name"] for call in calls] == names
 
 
 def test_templates_without_tools_get_them_as_text() -> None:
@@ -142,6 +155,7 @@ def test_templates_without_tools_get_them_as_text() -> None:
     assert "get_weather" in plain[0]["content"]
     assert '{"name": "f", "arguments": {"x": 1}}' in plain[2]["content"]
     assert "42" in plain[3]["content"]
+    assert ToolUse(body, "").format == EXPLAINED
     native = ToolUse(body, "{{ '<tool_call>' }}")
     assert native.messages(messages)[1]["tool_calls"][0]["function"]["arguments"] == {"x": 1}
     assert native.for_template is not None

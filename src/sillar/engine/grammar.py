@@ -22,7 +22,7 @@ from sillar.errors import RequestError
 
 MAX_GRAMMAR = 100_000
 """Characters of a schema, an expression or a grammar."""
-_MAX_DEPTH = 64
+MAX_DEPTH = 64
 _KEPT = 64
 _SECONDS = 10.0
 
@@ -37,8 +37,8 @@ class Grammar:
     @classmethod
     def json_schema(cls, schema: Mapping[str, Any]) -> Grammar:
         """Raises RequestError for a schema that is nested too deeply to be read."""
-        if _depth(schema) > _MAX_DEPTH:
-            raise RequestError(f"The schema is nested more than {_MAX_DEPTH} levels deep.")
+        if depth(schema) > MAX_DEPTH:
+            raise RequestError(f"The schema is nested more than {MAX_DEPTH} levels deep.")
         return cls("json_schema", json.dumps(schema, ensure_ascii=False, sort_keys=False))
 
 
@@ -158,7 +158,7 @@ def _limits() -> LLParserLimits:
     )
 
 
-def _depth(value: Any) -> int:
+def depth(value: Any) -> int:
     """Levels of nesting, without recursion: the value comes from outside."""
     deepest, stack = 0, [(value, 1)]
     while stack:

@@ -22,7 +22,7 @@ from sillar.server.errors import ApiError
 from sillar.server.params import generation_params
 from sillar.server.state import DOCUMENTS, ServerState
 from sillar.server.streaming import DONE, EventStream, sse, while_connected
-from sillar.server.tools import CallFinder, ToolUse
+from sillar.server.tools import ToolUse
 
 
 def router(state: ServerState) -> APIRouter:
@@ -71,7 +71,7 @@ class ChatAnswer:
         if self._top and not body.logprobs:
             raise ApiError(400, "top_logprobs needs logprobs: true", param="top_logprobs")
         self._tools = ToolUse(body, model.codec.template_source)
-        self._finders = [CallFinder() for _ in range(self._count)] if self._tools.tools else None
+        self._finders = [self._tools.finder() for _ in range(self._count)] if self._tools.tools else None
         self._grammar = response_grammar(body.response_format)
         if self._grammar and self._tools.tools:
             raise ApiError(400, "response_format and tools exclude each other", param="response_format")
@@ -147,19 +147,20 @@ class ChatAnswer:
         """What an event adds to the message, and the reason when it is the last."""
         text, reason = event.text, event.finish_reason
         calls: list[dict[str, Any]] = []
+        called = False
         if self._finders is not None:
             finder = self._finders[event.index]
-            text = finder.push(text)
+            text, calls = finder.push(text)
             if reason is not None:
-                rest, calls = finder.finish()
-                text += rest
+                rest, last = finder.finish()
+                text, calls = text + rest, calls + last
+            called = finder.found
         if event.usage is not None:
             self.usage.add(event.usage, first=event.index == 0)
         delta: dict[str, Any] = {"content": text} if text else {}
         if calls:
-            delta["tool_calls"] = [{"index": i, **call} for i, call in enumerate(calls)]
-            return delta, "tool_calls" if reason == "stop" else reason
-        return delta, reason
+            delta["tool_calls"] = calls
+        return delta, "tool_calls" if called and reason == "stop" else reason
 
     def logprobs(self, tokens: Sequence[TokenScore]) -> dict[str, Any] | None:
         """Of these tokens, in chat's shape, where they were asked for."""
@@ -184,11 +185,16 @@ def response_grammar(form: ResponseFormat | None) -> Grammar | None:
 
 def _message(deltas: list[dict[str, Any]]) -> dict[str, Any]:
     text = "".join(delta.get("content", "") for delta in deltas)
-    calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
+    calls: list[dict[str, Any]] = []
+    for part in (part for delta in deltas for part in delta.get("tool_calls", ())):
+        if part["index"] == len(calls):
+            calls.append({key: value for key, value in part.items() if key != "index"})
+        else:
+            calls[part["index"]]["function"]["arguments"] += part["function"]["arguments"]
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
     if calls:
         message["content"] = text.strip() or None
-        message["tool_calls"] = [{k: v for k, v in call.items() if k != "index"} for call in calls]
+        message["tool_calls"] = calls
     return message
 
 

@@ -128,10 +128,13 @@ def _tools() -> str:
 
 `response_format` takes `json_object`, `json_schema` (with a `schema`) and, ours,
 `{"type": "regex", "pattern": "..."}`. The output then follows the grammar at every token; one that is cut by
-`max_tokens` is not whole. `tools` are offered in one format for all models (`<tool_call>` with JSON): by the
-model's own template where it knows that format, else in the system message. With `tool_choice` `required` or
-a named function the call is held to the function's schema. `response_format` and `tools` exclude each other.
-In streams a call comes whole, in the last chunk.
+`max_tokens` is not whole. `response_format` and `tools` exclude each other.
+
+`tools` are laid out by the model's own template, and calls are read, in the format that the template knows:
+Hermes' and Qwen's `<tool_call>`, Llama 3's JSON, Mistral's `[TOOL_CALLS]`. For other models the first is
+explained in the system message. With `tool_choice` `required` or a named function a grammar holds the call
+to the function's schema (arguments that it does not describe only where `additionalProperties` says so): one
+call, or several with `parallel_tool_calls: true`. In streams a call's arguments come as they are written.
 
 Log-probabilities are those of the model's unmodified distribution. `seed` gives the same tokens again,
 whatever else the server does; choice i of `n` draws with seed + i. In `usage`, `cached_tokens` are prompt
