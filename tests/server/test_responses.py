@@ -37,6 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder.mkdir()
     (folder / "handbook.md").write_text(HANDBOOK)
     people = {"ana": Client("ana", "ana"), "bob": Client("bob", "bob")}
+    people["widget"] = Client("widget", "ana", frozenset({"embed"}))
     keys = KeyStore({sha256(name.encode()).hexdigest(): client for name, client in people.items()})
     with live_server(documents=folder, keys=keys) as live:
         yield live
@@ -174,6 +175,10 @@ def test_a_conversation_goes_on_from_a_kept_response(client: openai.OpenAI, serv
     with pytest.raises(openai.NotFoundError) as caught:
         bob.responses.create(model="fake", input="?", previous_response_id=first.id)
     assert caught.value.code == "response_not_found"
+    widget = openai.OpenAI(base_url=f"{server.url}/v1", api_key="widget", max_retries=0)
+    for call in (widget.responses.retrieve, widget.responses.delete, widget.responses.input_items.list):
+        with pytest.raises(openai.PermissionDeniedError):
+            call(first.id)  # type: ignore[operator]
     client.responses.delete(first.id)
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(first.id)

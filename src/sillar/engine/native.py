@@ -187,7 +187,7 @@ def load_decoder(
                 options.threads,
                 options.isa,
                 _kv_type(options),
-                blocks,
+                max(1, blocks),  # an encoder's file has no cache: loading says what is wrong with it
                 options.context,
                 kept_path,
                 kept_key,

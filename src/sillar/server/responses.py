@@ -22,6 +22,14 @@ from sillar.server.streaming import EventStream, named_event, while_connected
 Asker = Annotated[Client, Depends(client_of)]
 
 
+def _reader(client: Asker) -> Client:
+    """A client that may make responses may read its tenant's. Raises ApiError 403 for others."""
+    return client if "documents" in client.scopes else check_scope(client, "generate")
+
+
+Reader = Annotated[Client, Depends(_reader)]
+
+
 def router(state: ServerState) -> APIRouter:
     """The routes over the state's language models and, where there is a folder, its documents."""
     routes = APIRouter(tags=["generation"])
@@ -37,19 +45,19 @@ def router(state: ServerState) -> APIRouter:
         return JSONResponse(await while_connected(request, turn.whole()))
 
     @routes.get("/v1/responses/{response}")
-    async def kept(response: str, client: Asker) -> dict[str, Any]:
+    async def kept(response: str, client: Reader) -> dict[str, Any]:
         """A kept response, for an hour at most."""
         return store.find(client.tenant, response).payload
 
     @routes.delete("/v1/responses/{response}")
-    async def forget(response: str, client: Asker) -> dict[str, Any]:
+    async def forget(response: str, client: Reader) -> dict[str, Any]:
         """Forgets a kept response."""
         store.remove(client.tenant, response)
         return {"id": response, "object": "response", "deleted": True}
 
     @routes.get("/v1/responses/{response}/input_items")
     async def input_items(
-        response: str, client: Asker, limit: Annotated[int, Query(ge=1, le=100)] = 20
+        response: str, client: Reader, limit: Annotated[int, Query(ge=1, le=100)] = 20
     ) -> dict[str, Any]:
         """The input of a kept response, the newest item first."""
         items = store.find(client.tenant, response).input[::-1]
