@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from sillar.engine.grammar import Grammar
 from sillar.engine.language_model import LanguageModel
 from sillar.engine.native import NativeOptions
 from sillar.engine.request import GenerationParams, SamplingParams
+from sillar.engine.spill import SpillOptions
 
 TEXT = (
     "The harbour of Callao is the main port of Peru. Ships leave for Valparaíso every Monday, and for "
@@ -82,3 +85,40 @@ async def test_a_schema_is_followed(full: LanguageModel) -> None:
     question = "Maria is 31 years old. Give her name and age as JSON."
     events = [event async for event in full.chat([{"role": "user", "content": question}], params)]
     assert json.loads("".join(event.text for event in events)) == {"name": "Maria", "age": 31}
+
+
+async def test_random_requests_and_cancellations_leave_no_block_behind(
+    chat_model: Path, options: NativeOptions, tmp_path: Path
+) -> None:
+    rng = random.Random(5)
+    words = TEXT.split()
+    engine = EngineOptions(max_running=6, kv_spill=SpillOptions(tmp_path / "kv", 8 << 20))
+    async with LanguageModel.load(chat_model, replace(options, kv_tokens=1024), options=engine) as model:
+        expected = await answer(model, QUESTIONS[0], 0)
+
+        async def one(number: int) -> None:
+            prompt = " ".join(words[: rng.randrange(1, len(words))] + rng.sample(words, 5))
+            params = GenerationParams(
+                sampling=SamplingParams(temperature=rng.choice([0.0, 1.0]), seed=number),
+                max_tokens=rng.randrange(1, 40),
+                ignore_eos=True,
+                priority=rng.choice([0, 0, 1]),
+                tenant=rng.choice("ab"),
+            )
+            left = rng.choice([0, 1, 3, 99])
+            stream = await model.open_completion(prompt, params)
+            if left == 0:
+                stream.cancel()
+            async for _ in stream:
+                left -= 1
+                if left == 0:
+                    stream.cancel()
+
+        for _ in range(4):
+            await asyncio.gather(*(one(rng.randrange(1000)) for _ in range(12)))
+        assert (await answer(model, QUESTIONS[0], 0))[0] == expected[0]  # after the last cancellation
+        assert model.engine.active == 0
+        gauges = model.engine.gauges()
+        assert (gauges["running"], gauges["kv_used"]) == (0, 0)
+        assert gauges["kv_spilled"] > 0
+        model.engine._worker.scheduler.blocks.check({})

@@ -45,9 +45,11 @@ class Choice:
         self._scores: tuple[TokenScore, ...] | None = None
 
     async def next(self) -> TextEvent | None:
-        """The next piece, from all tokens that have arrived; None: the choice is over."""
+        """The next piece, from all tokens that have arrived; None: the choice is over, or was cancelled."""
         while not self.finished:
-            event = await anext(self.stream)
+            event = await anext(self.stream, None)
+            if event is None:
+                break
             made = self._take([event, *self.stream.ready()])
             if made is not None:
                 return made
