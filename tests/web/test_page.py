@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,22 +10,8 @@ from typing import Any
 import pytest
 
 from tests.server.live import Live, live_server
+from tests.web.conftest import HANDBOOK, Open, ask
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
-]
-
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-)
-HANDBOOK = "# Returns\n\nGoods may be returned within 30 days of delivery.\n\n# Hours\n\nWe open at nine.\n"
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
@@ -40,33 +26,9 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         yield live
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def tab(browser: Any, live: Live) -> Iterator[Any]:
-    """A tab at the page; fails the test when the page logs an error or reaches for another host."""
-    context = browser.new_context(locale="en-US", viewport={"width": 1000, "height": 800})
-    tab = context.new_page()
-    problems: list[str] = []
-    tab.on("pageerror", lambda error: problems.append(str(error)))
-    tab.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    tab.on("request", lambda r: problems.append(r.url) if not r.url.startswith((live.url, "blob:")) else None)
-    tab.goto(live.url)
-    yield tab
-    context.close()
-    assert problems == []
-
-
-def ask(tab: Any, question: str) -> None:
-    tab.fill("#question", question)
-    tab.press("#question", "Enter")
-    tab.wait_for_selector("section .answer:not(.waiting)")
+def tab(open_tab: Open, live: Live) -> Any:
+    return open_tab(live.url)
 
 
 def test_a_question_its_source_a_vote_and_a_ticket(tab: Any) -> None:
@@ -130,3 +92,23 @@ def test_nothing_is_wider_than_the_screen(tab: Any, width: int, scheme: str) -> 
         tab.goto(f"{tab.url.split('#')[0]}#{section}")
         tab.wait_for_selector("h1")
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+HOSTILE_TREE = [
+    ["p", ["script", "document.title = 'run'"], ["img", {"src": "x"}], ["a", "click"], ["cite", 1]],
+    ["table", ["tr", ["td", ["iframe", "https://evil.example"]]]],
+    "<img src=https://evil.example/x>",
+]
+
+
+def test_a_servers_hostile_answer_runs_and_fetches_nothing(tab: Any) -> None:
+    citation = {"number": 1, "document_id": 1, "document": HOSTILE, "page": None, "section": HOSTILE,
+                "lines": [1, 2], "quote": HOSTILE, "start": 0, "end": 1}  # fmt: skip
+    answer = {"id": "x", "answer": "x", "blocks": HOSTILE_TREE, "citations": [citation], "abstained": False,
+              "timings": {}}  # fmt: skip
+    body = f"event: answer\ndata: {json.dumps(answer)}\n\ndata: [DONE]\n\n"
+    tab.route("**/v1/ask", lambda route: route.fulfill(content_type="text/event-stream", body=body))
+    ask(tab, "anything")
+    assert tab.locator("main :is(script, img, a, iframe):not(.welcome *)").count() == 0
+    assert HOSTILE in tab.inner_text(".sources")
+    assert tab.title() == "Ask · Sillar"

@@ -69,18 +69,23 @@ def key(
     name: Annotated[str, typer.Argument(help="Whose key it is.")],
     tenant: Annotated[str, typer.Option(help="Tenants share nothing; else the name.")] = "",
     scope: Annotated[list[str] | None, typer.Option(help="May be repeated; else all.")] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="A site whose pages carry the key in the open, for the widget.")
+    ] = None,
 ) -> None:
     """Make an API key: the entry for the keys' file goes to stdout, the key itself to stderr, once.
 
-    Example: sillar key alice --scope generate >> keys.toml
+    Examples: sillar key alice --scope generate >> keys.toml; sillar key shop --origin https://shop.example
     """
-    scopes = sorted(scope or SCOPES)
+    scopes = sorted(scope or ({"ask"} if origin else SCOPES))
     if unknown := set(scopes) - SCOPES:
         raise ConfigError(
             f"unknown scope {', '.join(sorted(unknown))}; there are: {', '.join(sorted(SCOPES))}"
         )
     secret, digest = new_key()
     entry = {"name": name, "sha256": digest, "tenant": tenant or name, "scopes": scopes}
+    if origin:
+        entry["origins"] = origin
     lines = [f"{field} = {json.dumps(value, ensure_ascii=False)}" for field, value in entry.items()]
     results.print("\n".join(["[[key]]", *lines, ""]))
     note(f"The key, shown only now: {secret}")

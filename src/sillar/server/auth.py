@@ -1,7 +1,8 @@
 """API keys: who a client is, what it may do and how much. Only hashes of keys are kept.
 
 The keys' file is TOML, one [[key]] each: name, sha256 (of the key), tenant, scopes (default all),
-requests_per_minute and concurrent (default unlimited).
+requests_per_minute and concurrent (default unlimited), and origins: the web sites whose pages carry the key
+in the open (the chat widget). Such a key may only ask, and has limits even where none are written.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import Request
 
 from sillar.errors import ConfigError
 from sillar.server.errors import ApiError
 
-SCOPES = frozenset({"generate", "embed", "documents", "metrics", "admin"})
+SCOPES = frozenset({"generate", "embed", "documents", "ask", "metrics", "admin"})
+"""`ask` is a part of `documents`: questions, votes and hand-off, but no list of documents and no figures."""
 _PREFIX = "sk-sillar-"
+_WIDGET_LIMITS = {"requests_per_minute": 60, "concurrent": 4, "visitor_requests_per_minute": 10}
+"""Of keys with origins, where their entry says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,10 @@ class Client:
     scopes: frozenset[str] = SCOPES
     requests_per_minute: int = 0
     concurrent: int = 0
+    visitor_requests_per_minute: int = 0
+    """Of one address; 0: no limit."""
+    origins: frozenset[str] = frozenset()
+    """Sites whose pages may use this key, as browsers write them: https://shop.example."""
 
 
 LOCAL = Client("local", "local")
@@ -45,6 +54,7 @@ class KeyStore:
     def __init__(self, clients: dict[str, Client]) -> None:
         """`clients`: hex SHA-256 of the key -> client."""
         self._clients = clients
+        self.origins = frozenset(origin for client in clients.values() for origin in client.origins)
 
     @classmethod
     def read(cls, path: Path) -> KeyStore:
@@ -81,20 +91,20 @@ def client_of(request: Request) -> Client:
     return client
 
 
-def require_key(scope: str) -> Callable[[Request], Client]:
-    """A FastAPI dependency: the client, if its key has this scope."""
-    assert scope in SCOPES
+def require_key(*scopes: str) -> Callable[[Request], Client]:
+    """A FastAPI dependency: the client, if its key has one of these scopes."""
+    assert set(scopes) <= SCOPES
 
     def dependency(request: Request) -> Client:
-        return check_scope(client_of(request), scope)
+        return check_scope(client_of(request), *scopes)
 
     return dependency
 
 
-def check_scope(client: Client, scope: str) -> Client:
-    """The same client. Raises ApiError 403 where its key does not have this scope."""
-    if scope not in client.scopes:
-        raise ApiError(403, f"This key does not have the scope '{scope}'.", code="missing_scope")
+def check_scope(client: Client, *scopes: str) -> Client:
+    """The same client. Raises ApiError 403 where its key has none of these scopes."""
+    if client.scopes.isdisjoint(scopes):
+        raise ApiError(403, f"This key does not have the scope '{scopes[0]}'.", code="missing_scope")
     return client
 
 
@@ -105,11 +115,33 @@ def _entry(path: Path, entry: Any) -> tuple[str, Client]:
     digest = str(entry["sha256"]).lower()
     if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
         raise ConfigError(f"{path}: sha256 of {entry['name']} is not 64 hexadecimal digits")
-    scopes = frozenset(map(str, entry.get("scopes", SCOPES)))
+    origins = frozenset(map(str, entry.get("origins", ())))
+    if wrong := [origin for origin in sorted(origins) if not _is_origin(origin)]:
+        raise ConfigError(f"{path}: {wrong[0]!r} is no origin, such as https://shop.example")
+    scopes = frozenset(map(str, entry.get("scopes", {"ask"} if origins else SCOPES)))
     if not scopes <= SCOPES:
         raise ConfigError(f"{path}: unknown scope; there are {', '.join(sorted(SCOPES))}")
     name = str(entry["name"])
-    limits = [entry.get(key, 0) for key in ("requests_per_minute", "concurrent")]
+    if origins and scopes != {"ask"}:
+        raise ConfigError(
+            f"{path}: {name} lies open in web pages (origins): it can only have the scope 'ask'"
+        )
+    defaults = _WIDGET_LIMITS if origins else dict.fromkeys(_WIDGET_LIMITS, 0)
+    limits = [entry.get(key, default) for key, default in defaults.items()]
     if not all(type(limit) is int and limit >= 0 for limit in limits):
         raise ConfigError(f"{path}: the limits of {name} are not whole numbers")
-    return digest, Client(name, str(entry.get("tenant", name)), scopes, *limits)
+    rate, concurrent, of_visitor = limits
+    return digest, Client(name, str(entry.get("tenant", name)), scopes, rate, concurrent, of_visitor, origins)
+
+
+def _is_origin(text: str) -> bool:
+    """Whether it is scheme://host or scheme://host:port as browsers write it."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    plain = parts.scheme in {"http", "https"} and bool(parts.hostname) and text == text.lower()
+    return (
+        plain and text == f"{parts.scheme}://{parts.netloc}" and "@" not in parts.netloc and "*" not in text
+    )

@@ -31,7 +31,8 @@ _MAX_SPAN = 20_000
 _TICKET_PASSAGE = 4000
 """Characters of a passage that go into a ticket."""
 
-Asker = Annotated[Client, Depends(require_key("documents"))]
+Reader = Annotated[Client, Depends(require_key("documents"))]
+Asker = Annotated[Client, Depends(require_key("ask", "documents"))]
 Id = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -137,7 +138,7 @@ def _found(passage: Passage) -> dict[str, Any]:
 
 def _managing(routes: APIRouter, library: Library) -> None:
     @routes.get("/documents")
-    async def documents(client: Asker) -> dict[str, Any]:
+    async def documents(client: Reader) -> dict[str, Any]:
         """Every document that this key may ask about, those that could not be read too."""
         found = await library.documents(client.tenant)
         rows = [
@@ -156,27 +157,27 @@ def _managing(routes: APIRouter, library: Library) -> None:
 
     @routes.post("/documents", status_code=202)
     async def upload(
-        request: Request, client: Asker, name: Annotated[str, Query(min_length=1, max_length=500)]
+        request: Request, client: Reader, name: Annotated[str, Query(min_length=1, max_length=500)]
     ) -> dict[str, Any]:
         """Takes a file as the body and indexes it in the background; only this tenant will see it."""
         job = await library.upload(client.tenant, name, request.stream())
         return {"job": job.id, "document": job.document}
 
     @routes.get("/jobs")
-    async def jobs(client: Asker) -> dict[str, Any]:
+    async def jobs(client: Reader) -> dict[str, Any]:
         """Uploads on their way into the index."""
         own = [job for job in library.jobs.values() if job.tenant == client.tenant]
         return {"data": [asdict(job) | {"tenant": None} for job in own]}
 
     @routes.delete("/documents/{document}", status_code=204)
-    async def remove(client: Asker, document: Id) -> None:
+    async def remove(client: Reader, document: Id) -> None:
         """Removes an upload with all its passages."""
         await library.remove(client.tenant, document)
 
 
 def _reading(routes: APIRouter, library: Library) -> None:
     @routes.get("/documents/{document}/text")
-    async def text(client: Asker, document: Id, start: Id, end: Id) -> dict[str, Any]:
+    async def text(client: Reader, document: Id, start: Id, end: Id) -> dict[str, Any]:
         """A passage with what stands around it."""
         info = await library.document(client.tenant, document)
         whole = await library.index.read(library.index.store.text, document)
@@ -191,7 +192,7 @@ def _reading(routes: APIRouter, library: Library) -> None:
 
     @routes.get("/documents/{document}/pages/{page}.png", response_class=Response)
     async def page(
-        client: Asker, document: Id, page: Annotated[int, Field(ge=1, le=100_000)], quote: str = ""
+        client: Reader, document: Id, page: Annotated[int, Field(ge=1, le=100_000)], quote: str = ""
     ) -> Response:
         """A PDF's page as a picture, the quoted passage marked."""
         info = await library.document(client.tenant, document)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sillar.server import cross_origin
 from sillar.server.auth import LOCAL, Client
 from sillar.server.errors import ApiError, error_response
 from sillar.server.state import ServerState
@@ -39,8 +40,15 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        keys = self._state.keys
+        if keys is not None and (answer := cross_origin.preflight(scope, headers, keys)) is not None:
+            await answer(scope, receive, send)
+            return
         try:
             client = self._client(scope, headers)
+            send = cross_origin.readable(send, client, headers)
+            if client is not None:
+                cross_origin.check(client, scope, headers)
             self._check_size(headers, self._limit(scope))
             with self._admission(scope, client):
                 scope["sillar.client"] = client
@@ -58,6 +66,8 @@ class Gate:
         key = headers.get("authorization", "")
         key = key[7:].strip() if key[:7].lower() == "bearer " else headers.get("x-api-key", "")
         client = self._state.keys.find(key) if key else None
+        if not key and self._state.sessions is not None:
+            client = self._state.sessions.client(scope["method"], headers)
         if client is None and not (
             reads and (path in self._exact or path.startswith(self._prefixes or "\0"))
         ):
@@ -89,7 +99,7 @@ class Gate:
             return nullcontext()
         if self._state.draining:
             raise ApiError(503, "The server is shutting down.", headers={"Retry-After": "5"})
-        return self._state.client_limits.admit(client)
+        return self._state.client_limits.admit(client, (scope.get("client") or ("",))[0])
 
     def _bounded(self, receive: Receive, limit: int) -> Receive:
         """Counts the body, whatever its header said."""

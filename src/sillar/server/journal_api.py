@@ -14,7 +14,8 @@ from sillar.server.auth import Client, require_key
 from sillar.server.handoff import HandOff
 from sillar.server.library import Library
 
-Asker = Annotated[Client, Depends(require_key("documents"))]
+Reader = Annotated[Client, Depends(require_key("documents"))]
+Asker = Annotated[Client, Depends(require_key("ask", "documents"))]
 
 
 class _Model(BaseModel):
@@ -56,7 +57,7 @@ def _judging(routes: APIRouter, library: Library, handoff: HandOff) -> None:
         return await handoff.submit(client.tenant, answer, body.contact, body.note)
 
     @routes.post("/tickets/{ticket}/retry", status_code=202)
-    async def retry(client: Asker, ticket: Annotated[int, Field(ge=0, lt=2**63)]) -> dict[str, Any]:
+    async def retry(client: Reader, ticket: Annotated[int, Field(ge=0, lt=2**63)]) -> dict[str, Any]:
         """Sends a ticket again that could not be delivered."""
         await handoff.retry(client.tenant, ticket)
         return {"id": ticket}
@@ -64,40 +65,40 @@ def _judging(routes: APIRouter, library: Library, handoff: HandOff) -> None:
 
 def _reporting(routes: APIRouter, library: Library, handoff: HandOff) -> None:
     @routes.get("/suggestions")
-    async def suggestions(client: Asker) -> dict[str, Any]:
+    async def suggestions(client: Reader) -> dict[str, Any]:
         """Questions that were answered well before, and how many documents there are to ask."""
         found = await library.documents(client.tenant)
         ready = sum(info.failed is None for info in found)
         return {"data": library.journal.suggestions(client.tenant), "documents": ready}
 
     @routes.get("/me")
-    async def me(client: Asker) -> dict[str, Any]:
+    async def me(client: Reader) -> dict[str, Any]:
         """Whose key this is and what it may do."""
         return {"name": client.name, "scopes": sorted(client.scopes), "version": __version__}
 
     @routes.get("/insights")
-    def insights(client: Asker, days: Annotated[int, Field(ge=1, le=366)] = 30) -> dict[str, Any]:
+    def insights(client: Reader, days: Annotated[int, Field(ge=1, le=366)] = 30) -> dict[str, Any]:
         """Questions, answers, votes, times and gaps of the last days."""
         return asdict(library.journal.insights(client.tenant, days=days))
 
     @routes.get("/tickets")
-    def tickets(client: Asker) -> dict[str, Any]:
+    def tickets(client: Reader) -> dict[str, Any]:
         """The latest tickets, and whether each has been delivered."""
         return {"data": handoff.tickets.latest(client.tenant)}
 
     @routes.get("/tickets.csv", response_class=PlainTextResponse)
-    def tickets_csv(client: Asker) -> PlainTextResponse:
+    def tickets_csv(client: Reader) -> PlainTextResponse:
         """All tickets as CSV."""
         return PlainTextResponse(handoff.tickets.csv(client.tenant), media_type="text/csv; charset=utf-8")
 
     @routes.get("/feedback.json")
-    def export(client: Asker) -> list[dict[str, Any]]:
+    def export(client: Reader) -> list[dict[str, Any]]:
         """Voted answers with their comments and citations."""
         return library.journal.feedback(client.tenant)
 
     @routes.get("/evaluation.json")
     def question_set(
-        client: Asker, language: Annotated[str, Query(pattern="^[a-z]{2,3}$")] = "en"
+        client: Reader, language: Annotated[str, Query(pattern="^[a-z]{2,3}$")] = "en"
     ) -> dict[str, Any]:
         """Helpful answers as a question set that `python -m evaluations.retrieval` reads."""
         return library.journal.question_set(client.tenant, language)

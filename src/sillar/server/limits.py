@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sillar.server.auth import Client
 from sillar.server.errors import ApiError
+
+_MAX_VISITORS = 10_000
 
 
 @dataclass(slots=True)
@@ -20,15 +23,21 @@ class _Use:
 
 
 class ClientLimits:
-    """Token buckets of a minute's requests, and how many run. One entry a key: bounded by the keys."""
+    """Token buckets of a minute's requests, and how many run; of keys and, where they say so, of addresses.
+
+    One entry a key; of addresses the last ones seen.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._uses: dict[str, _Use] = {}
+        self._visitors: OrderedDict[tuple[str, str], _Use] = OrderedDict()
 
     @contextmanager
-    def admit(self, client: Client) -> Iterator[None]:
+    def admit(self, client: Client, address: str = "") -> Iterator[None]:
         """Around one request. Raises ApiError 429 when it is one too many."""
+        if client.visitor_requests_per_minute:
+            self._spend(self._visitor(client, address), client.visitor_requests_per_minute)
         use = self._uses.setdefault(client.name, _Use(client.requests_per_minute, self._clock()))
         if client.concurrent and use.running >= client.concurrent:
             raise _too_many(f"{client.concurrent} requests of this key are running.", 1)
@@ -39,6 +48,14 @@ class ClientLimits:
             yield
         finally:
             use.running -= 1
+
+    def _visitor(self, client: Client, address: str) -> _Use:
+        key = (client.name, address)
+        use = self._visitors.pop(key, None) or _Use(client.visitor_requests_per_minute, self._clock())
+        self._visitors[key] = use
+        while len(self._visitors) > _MAX_VISITORS:
+            self._visitors.popitem(last=False)
+        return use
 
     def _spend(self, use: _Use, per_minute: int) -> None:
         now = self._clock()

@@ -8,8 +8,10 @@ from importlib.resources.abc import Traversable
 
 from fastapi import APIRouter, Request, Response
 
-PUBLIC = ("/", "/icon.svg", "/css/*", "/js/*")
+PUBLIC = ("/", "/icon.svg", "/widget.js", "/css/*", "/js/*")
 """Paths that need no key: they hold no data."""
+
+WIDGET = "/widget.js"
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _HEADERS = {
@@ -45,6 +47,8 @@ def _collect(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
 def _serve(routes: APIRouter, path: str, content: bytes) -> None:
     kind = _TYPES["html" if path == "/" else path.rpartition(".")[2]]
     headers = {**_HEADERS, "ETag": f'"{sha256(content).hexdigest()[:24]}"'}
+    if path == WIDGET:  # the one file that pages of other sites load
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
 
     @routes.get(path)
     async def file(request: Request) -> Response:

@@ -9,6 +9,7 @@ const TAGS = new Set(["p", "strong", "em", "s", "code", "pre", "ul", "ol", "li",
 export function rich(blocks, cite) {
   return blocks.map((node) => {
     if (typeof node === "string") return node;
+    if (!Array.isArray(node)) return [];
     const [tag, ...children] = node;
     if (tag === "cite") return cite(children[0]);
     return TAGS.has(tag) ? h(tag, {}, ...rich(children, cite)) : rich(children, cite);
