@@ -83,6 +83,27 @@ class HandOffConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class OidcConfig:
+    """Login through an identity provider (OpenID Connect). Off while `issuer` is empty."""
+
+    issuer: str = setting("")
+    client_id: str = setting("")
+    client_secret: str = field(
+        default="", repr=False, metadata={"minimum": None, "maximum": None, "choices": ()}
+    )
+    site: str = setting("")
+    """The origin under which browsers reach this server: https://answers.example."""
+    tenant: str = setting("")
+    """Tenant of everybody who logs in, unless a claim names it."""
+    tenant_claim: str = setting("")
+    scopes: str = setting("documents ask")
+    """Scopes of everybody who logs in, separated by spaces."""
+    groups_claim: str = setting("groups")
+    group_scopes: str = setting("")
+    """Further scopes of groups: `support:documents ops:documents,metrics`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All tables; whoever builds a part hands it its own table only."""
 
@@ -90,6 +111,7 @@ class Config:
     models: ModelsConfig = ModelsConfig()
     sampling: SamplingConfig = SamplingConfig()
     handoff: HandOffConfig = HandOffConfig()
+    oidc: OidcConfig = OidcConfig()
 
 
 TABLES: dict[str, type[Any]] = {
@@ -97,6 +119,7 @@ TABLES: dict[str, type[Any]] = {
     "models": ModelsConfig,
     "sampling": SamplingConfig,
     "handoff": HandOffConfig,
+    "oidc": OidcConfig,
 }
 
 

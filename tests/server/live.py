@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -67,6 +68,13 @@ def fake_models(options: EngineOptions, pause: float) -> tuple[LanguageModel, Em
     return LanguageModel("fake", engine, FakeCodec()), embedder
 
 
+def free_port() -> int:
+    """A port that was free a moment ago, for servers whose settings name their own address."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 @contextmanager
 def live_server(
     *,
@@ -76,10 +84,11 @@ def live_server(
     keys: KeyStore | None = None,
     documents: Path | None = None,
     config: Config | None = None,
+    port: int = 0,
     **app_options: Any,
 ) -> Iterator[Live]:
     """Starts it, hands it over, and stops it. `documents`: a folder to answer from, with the page."""
-    options = ServerOptions(port=0, limits=limits or Limits(), config=config or Config())
+    options = ServerOptions(port=port, limits=limits or Limits(), config=config or Config())
     started: threading.Event = threading.Event()
     live: list[Live] = []
     stop: list[Any] = []

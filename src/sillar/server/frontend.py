@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from sillar.documents.tickets import Tickets
-from sillar.server import documents_api, journal_api, page
+from sillar.server import documents_api, journal_api, oidc, page
 from sillar.server.handoff import open_handoff
 from sillar.server.library import Library
+from sillar.server.sessions import Sessions
 from sillar.server.state import ServerState
 
 
@@ -26,13 +27,16 @@ class Frontend:
 @asynccontextmanager
 async def open_frontend(state: ServerState, library: Library | None) -> AsyncIterator[Frontend]:
     """For as long as the server runs. Raises ConfigError for settings that must not be used."""
+    routers: list[APIRouter] = [page.router()]
+    public: tuple[str, ...] = page.PUBLIC
+    settings = state.options.config.oidc
+    if settings.issuer:
+        state.sessions = Sessions(settings.site)
+        routers.append(oidc.router(oidc.Provider(settings), settings, state.sessions))
+        public += oidc.PUBLIC
     if library is None:
-        yield Frontend([page.router()], page.PUBLIC)
+        yield Frontend(routers, public)
         return
     async with open_handoff(state.options.config.handoff, Tickets(library.journal)) as handoff:
-        routers = [
-            page.router(),
-            documents_api.router(state, library),
-            journal_api.router(library, handoff),
-        ]
-        yield Frontend(routers, page.PUBLIC)
+        routers += [documents_api.router(state, library), journal_api.router(library, handoff)]
+        yield Frontend(routers, public)

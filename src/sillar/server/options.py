@@ -50,7 +50,7 @@ class ServerOptions:
         """Raises ConfigError for what must not be started."""
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port {self.port} is outside 0..65535")
-        if self.keys is None and not is_loopback(self.host):
+        if self.keys is None and not self.config.oidc.issuer and not is_loopback(self.host):
             raise ConfigError(
                 f"refusing to listen on {self.host} without API keys: anyone who reaches this machine could "
                 "use it. Give --keys FILE, or stay on 127.0.0.1."

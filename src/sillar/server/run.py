@@ -35,7 +35,10 @@ def run(options: ServerOptions, say: Say | None = None) -> int:
     """
     options.check()
     say = say or (lambda line: print(line, file=sys.stderr, flush=True))
-    state = ServerState(options, keys=None if options.keys is None else KeyStore.read(options.keys))
+    keys = None if options.keys is None else KeyStore.read(options.keys)
+    if keys is None and options.config.oidc.issuer:
+        keys = KeyStore({})  # nobody has a key, but everybody has to log in
+    state = ServerState(options, keys=keys)
     return 0 if asyncio.run(_serve(state, say)) else 1
 
 

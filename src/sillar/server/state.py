@@ -13,6 +13,7 @@ from sillar.server.library import Library
 from sillar.server.limits import ClientLimits
 from sillar.server.metrics import Metrics
 from sillar.server.options import ServerOptions
+from sillar.server.sessions import Sessions
 
 T = TypeVar("T")
 
@@ -28,6 +29,8 @@ class ServerState:
     language_models: dict[str, LanguageModel] = field(default_factory=dict)
     embedders: dict[str, Embedder] = field(default_factory=dict)
     keys: KeyStore | None = None
+    sessions: Sessions | None = None
+    """Of browsers, where people log in."""
     client_limits: ClientLimits = field(default_factory=ClientLimits)
     metrics: Metrics = field(default_factory=Metrics)
     ready: bool = False

@@ -19,9 +19,18 @@ export class ApiError extends Error {
   }
 }
 
-/** Headers that say who asks: the key. */
-function credentials() {
-  return key() ? { Authorization: `Bearer ${key()}` } : {};
+/** Who is logged in, where the server has logins: {person, csrf}; null where it has none. */
+export const session = await fetch("/auth/session").then((response) => (response.ok ? response.json() : null)).catch(() => null);
+
+export async function logout() {
+  await request("POST", "/auth/logout");
+  location.reload();
+}
+
+/** Headers that say who asks: the key, or for changes by a logged-in browser the token against forgery. */
+function credentials(method) {
+  if (key()) return { Authorization: `Bearer ${key()}` };
+  return session?.csrf && method !== "GET" ? { "X-CSRF-Token": session.csrf } : {};
 }
 
 async function request(method, path, { body, signal } = {}) {

@@ -1,6 +1,6 @@
 // The key of this tab, who it belongs to, the models that are loaded, and whether the server is ready.
 
-import { get, key, setKey } from "./api.js";
+import { get, key, logout, session, setKey } from "./api.js";
 import { complain } from "./complain.js";
 import { h, notice } from "./dom.js";
 import { number, t } from "./text.js";
@@ -18,7 +18,7 @@ export function settings(main) {
     notice(t("saved"));
     load();
   });
-  main.append(h("h1", {}, t("settingsTitle")), state, form);
+  main.append(h("h1", {}, t("settingsTitle")), state, ...(session ? [login()] : []), form);
 
   async function load() {
     try {
@@ -31,6 +31,12 @@ export function settings(main) {
     }
   }
   load();
+}
+
+function login() {
+  return h("section", { class: "card" }, h("h2", {}, t("login")), session.person
+    ? h("div", { class: "row apart" }, session.person, h("button", { type: "button", onclick: logout }, t("logout")))
+    : h("a", { class: "button primary", href: "/auth/login" }, t("loginHere")));
 }
 
 function health(ready, me) {

@@ -18,7 +18,7 @@ const WORDS = {
     docTitle: "Documents", drop: "Drop files here, or", choose: "Choose files", name: "Name", state: "State", passages: "Passages",
     collection: "Collection", everyone: "everyone", filter: "Filter", countDocuments: "Documents: {n}.", countFailed: "Could not be read: {n}.", seeDocuments: "See them", drawing: "Drawing the page…",
     removeDoc: "Remove", removeSure: "Remove {name}? Its passages will no longer be found.", empty: "No documents yet.", dismiss: "Dismiss",
-    failed: "failed", ready: "ready", formats: "PDF, HTML, Markdown and text",
+    failed: "failed", ready: "ready", formats: "PDF, Office, HTML, Markdown, text, CSV, mail, EPUB, zip",
     stage_uploading: "uploading", stage_waiting: "waiting", stage_found: "waiting", stage_reading: "reading", stage_parsing: "reading",
     stage_chunking: "dividing into passages", stage_embedding: "indexing", stage_storing: "saving",
     insightsTitle: "Insights", period: "Period", days: "{n} days", nothingYet: "Nothing was asked in this time.",
@@ -32,6 +32,7 @@ const WORDS = {
     you_are: "You are", may: "You may", localUser: "anyone at this machine", use: "For", context: "Context, tokens",
     useSearch: "search", useText: "text", useDocuments: "answers from the documents",
     healthy: "ready", unhealthy: "not ready", keyHint: "From whoever runs this server. It stays in this tab only.",
+    login: "Login", loginHere: "Log in with your company account", logout: "Log out", needLogin: "Please log in under Settings.",
     needKey: "This page needs an access key: enter it under Settings.", offline: "The server does not answer.",
   },
   es: {
@@ -51,7 +52,7 @@ const WORDS = {
     docTitle: "Documentos", drop: "Suelte archivos aquí, o", choose: "Elegir archivos", name: "Nombre", state: "Estado", passages: "Pasajes",
     collection: "Colección", everyone: "todos", filter: "Filtrar", countDocuments: "Documentos: {n}.", countFailed: "No se pudieron leer: {n}.", seeDocuments: "Verlos", drawing: "Dibujando la página…",
     removeDoc: "Quitar", removeSure: "¿Quitar {name}? Sus pasajes dejarán de encontrarse.", empty: "Todavía no hay documentos.", dismiss: "Descartar",
-    failed: "fallido", ready: "listo", formats: "PDF, HTML, Markdown y texto",
+    failed: "fallido", ready: "listo", formats: "PDF, Office, HTML, Markdown, texto, CSV, correo, EPUB, zip",
     stage_uploading: "subiendo", stage_waiting: "en espera", stage_found: "en espera", stage_reading: "leyendo", stage_parsing: "leyendo",
     stage_chunking: "dividiendo en pasajes", stage_embedding: "indexando", stage_storing: "guardando",
     insightsTitle: "Informes", period: "Periodo", days: "{n} días", nothingYet: "No se preguntó nada en este tiempo.",
@@ -65,6 +66,7 @@ const WORDS = {
     you_are: "Usted es", may: "Puede", localUser: "cualquiera en esta máquina", use: "Para", context: "Contexto, tokens",
     useSearch: "búsqueda", useText: "texto", useDocuments: "respuestas de los documentos",
     healthy: "listo", unhealthy: "no está listo", keyHint: "De quien gestiona este servidor. Se queda solo en esta pestaña.",
+    login: "Inicio de sesión", loginHere: "Entrar con su cuenta de empresa", logout: "Cerrar sesión", needLogin: "Inicie sesión en Ajustes.",
     needKey: "Esta página necesita una clave: escríbala en Ajustes.", offline: "El servidor no responde.",
   },
 };
