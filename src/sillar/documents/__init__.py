@@ -1,8 +1,9 @@
 """Documents in, cited answers out: parse, chunk, index, search and answer."""
 
-from sillar.documents.answer import Answer, AnswerEvent, AnswerOptions, Citation, answer, stream_answer
+from sillar.documents.answer import Answer, AnswerEvent, AnswerOptions, answer, stream_answer
 from sillar.documents.conversation import Turn
 from sillar.documents.document import Passage
+from sillar.documents.draft import Citation
 from sillar.documents.index import Index, IndexProgress, IndexReport, default_index_path
 
 __all__ = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -13,15 +14,10 @@ from numpy.typing import NDArray
 
 from sillar.documents.conversation import Turn, standalone
 from sillar.documents.document import Passage
-from sillar.documents.grounding import (
-    NO_ANSWER,
-    GroundedSentence,
-    build_messages,
-    keep_supported,
-    strip_markers,
-)
+from sillar.documents.draft import Citation, Draft
+from sillar.documents.grounding import NO_ANSWER, build_messages, keep_supported
 from sillar.documents.index import Index
-from sillar.documents.language import detect_language, words
+from sillar.documents.language import detect_language
 from sillar.documents.store.protocol import EVERYTHING, Access
 from sillar.documents.support import Sentence, Support, find_support
 from sillar.engine.language_model import LanguageModel
@@ -37,7 +33,7 @@ class AnswerOptions:
     """How an answer is made.
 
     style "quote": the sentences that answer, verbatim. "generate": the model's own words where the
-    passages support them, else the quote. "auto": the model's words where supported, and the quote too.
+    passages support them, else the quote. "auto": the quote at once, then the model's words where supported.
     """
 
     style: Style = "auto"
@@ -51,32 +47,10 @@ class AnswerOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Citation:
-    """Where a sentence of the answer stands: `quote` is `[start:end]` of the document's text."""
-
-    number: int
-    document_id: int
-    document: str
-    page: int | None
-    section: str
-    lines: tuple[int, int] | None
-    quote: str
-    start: int
-    end: int
-    score: float
-
-    def to_json(self) -> dict[str, Any]:
-        return {"number": self.number, "document_id": self.document_id,
-                "document": self.document, "page": self.page, "section": self.section,
-                "lines": self.lines, "quote": self.quote, "start": self.start, "end": self.end,
-                "score": round(self.score, 4)}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """The whole answer. Every `[n]` in `text` is the number of one of `citations`."""
 
-    text: str
+    text: str = ""
     citations: tuple[Citation, ...] = ()
     abstained: bool = False
     support: float = 0.0
@@ -87,7 +61,7 @@ class Answer:
     """Whether the model's own words are part of it."""
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds: retrieve, ttft, total."""
-    tokens: dict[str, int] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=lambda: {"prompt": 0, "completion": 0})
     """prompt and completion, of the language model; 0 when it was not asked."""
     passages: tuple[Passage, ...] = ()
     vector: NDArray[np.float32] | None = field(default=None, compare=False)
@@ -151,25 +125,54 @@ async def stream_answer(
         asked, found, index.embedder, partial(index.read, index.store.document_frequency), vector,
         read=options.passages, word_vectors=index.word_vectors,
     )  # fmt: skip
-    tokens = {"prompt": 0, "completion": 0}
+    first = 0.0
+    whole = Answer(support=support.probability, timings={"retrieve": retrieved})
     if not support.sentences or (options.abstain and not support.sufficient):
-        parts, whole = _abstention(language, support)
+        first = time.perf_counter() - started
+        whole = replace(whole, text=NO_ANSWER.get(language, NO_ANSWER["en"]), abstained=True)
+        yield AnswerEvent(whole.text)
     else:
-        chosen = choose(support)
-        grounded: list[GroundedSentence] = []
-        if model is not None and options.style != "quote":
-            text, tokens = await _generate(asked, passages, language, model, options)
-            grounded = keep_supported(text, asked, support.sentences, chosen)
-        parts, whole = _compose(grounded, chosen, support, options.style)
-    first = time.perf_counter() - started
-    for part in parts:
-        yield AnswerEvent(part)
-    total = time.perf_counter() - started
-    timings = {"retrieve": retrieved, "ttft": first, "total": total}
-    yield AnswerEvent(
-        "",
-        replace(whole, asked=asked, timings=timings, tokens=tokens, passages=tuple(passages), vector=vector),
-    )
+        draft = Draft(choose(support))
+        async with aclosing(_write(draft, asked, passages, support, model, options)) as pieces:
+            async for piece in pieces:
+                first = first or time.perf_counter() - started
+                yield AnswerEvent(piece.text)
+                whole = replace(whole, generated=whole.generated or piece.generated, tokens=piece.tokens)
+        whole = replace(whole, text=draft.text, citations=tuple(draft.citations))
+    timings = {**whole.timings, "ttft": first, "total": time.perf_counter() - started}
+    whole = replace(whole, asked=asked, timings=timings, passages=tuple(passages), vector=vector)
+    yield AnswerEvent("", whole)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    text: str
+    generated: bool
+    tokens: dict[str, int]
+
+
+async def _write(
+    draft: Draft,
+    question: str,
+    passages: Sequence[Passage],
+    support: Support,
+    model: LanguageModel | None,
+    options: AnswerOptions,
+) -> AsyncGenerator[_Piece, None]:
+    """The quote at once, then the model's words where they are supported; "generate": those, or the quote."""
+    tokens = {"prompt": 0, "completion": 0}
+    if options.style != "generate" or model is None:
+        yield _Piece(draft.quote(), False, tokens)
+    if model is None or options.style == "quote":
+        return
+    language = detect_language(question, passages[0].language)
+    text, tokens = await _generate(question, passages, language, model, options)
+    grounded = keep_supported(text, question, support.sentences, draft.chosen)
+    added = [piece for sentence in grounded if (piece := draft.add(sentence))]
+    for piece in added:
+        yield _Piece(piece, True, tokens)
+    if not added:
+        yield _Piece(draft.quote() if options.style == "generate" else "", False, tokens)
 
 
 def choose(support: Support) -> list[Sentence]:
@@ -187,11 +190,6 @@ def choose(support: Support) -> list[Sentence]:
                 break
             chosen.append(sentence)
     return chosen
-
-
-def _abstention(language: str, support: Support) -> tuple[list[str], Answer]:
-    text = NO_ANSWER.get(language, NO_ANSWER["en"])
-    return [text], Answer(text, abstained=True, support=support.probability)
 
 
 def _params(options: AnswerOptions) -> GenerationParams:
@@ -212,36 +210,3 @@ async def _generate(
         if event.usage is not None:
             tokens = {"prompt": event.usage.prompt_tokens, "completion": event.usage.completion_tokens}
     return "".join(pieces).strip(), tokens
-
-
-def _compose(
-    grounded: Sequence[GroundedSentence], chosen: Sequence[Sentence], support: Support, style: Style
-) -> tuple[list[str], Answer]:
-    """The text with its markers, and its citations, numbered in the order in which they appear."""
-    citations: list[Citation] = []
-    parts: list[str] = []
-
-    def cite(sources: Sequence[Sentence]) -> int:
-        span = (sources[0].passage.chunk_id, sources[0].start, sources[-1].end)
-        passage = sources[0].passage
-        quote = passage.text[span[1] : span[2]]
-        for known in citations:
-            if (known.document_id, known.start) == (passage.document_id, passage.start + span[1]):
-                return known.number
-        citations.append(
-            Citation(len(citations) + 1, passage.document_id, passage.document, passage.page,
-                     passage.section or passage.title,
-                     passage.lines, quote, passage.start + span[1], passage.start + span[2], passage.score)
-        )  # fmt: skip
-        return len(citations)
-
-    for sentence in grounded:
-        sources = chosen if sentence.source in chosen else [sentence.source]
-        parts.append(f"{sentence.text} [{cite(sources)}]")
-    said = set(words(" ".join(sentence.text for sentence in grounded)))
-    quote = chosen[0].passage.text[chosen[0].start : chosen[-1].end]
-    if not grounded or (style == "auto" and not set(words(quote)) <= said):
-        parts.append(f"{strip_markers(quote)} [{cite(chosen)}]")
-    spaced = [part if i == 0 else f"\n\n{part}" for i, part in enumerate(parts)]
-    answer = Answer("".join(spaced), tuple(citations), support=support.probability, generated=bool(grounded))
-    return spaced, answer

@@ -1,0 +1,86 @@
+"""The text of an answer as it grows: each piece ends in the number of the passage that supports it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sillar.documents.grounding import GroundedSentence, strip_markers
+from sillar.documents.language import words
+from sillar.documents.support import Sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where a sentence of the answer stands: `quote` is `[start:end]` of the document's text."""
+
+    number: int
+    document_id: int
+    document: str
+    page: int | None
+    section: str
+    lines: tuple[int, int] | None
+    quote: str
+    start: int
+    end: int
+    score: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {"number": self.number, "document_id": self.document_id,
+                "document": self.document, "page": self.page, "section": self.section,
+                "lines": self.lines, "quote": self.quote, "start": self.start, "end": self.end,
+                "score": round(self.score, 4)}  # fmt: skip
+
+
+class Draft:
+    """Collects pieces of text and their citations, numbered in the order in which they appear."""
+
+    def __init__(self, chosen: Sequence[Sentence]) -> None:
+        """`chosen`: sentences of one passage, in a row, that answer."""
+        self.citations: list[Citation] = []
+        self.chosen = chosen
+        self._pieces: list[str] = []
+        self._quoted: set[str] = set()
+
+    @property
+    def text(self) -> str:
+        """Everything so far."""
+        return "".join(self._pieces)
+
+    def quote(self) -> str:
+        """The chosen sentences, verbatim but for foreign markers; the piece that was added."""
+        quote = _span(self.chosen)
+        self._quoted = set(words(quote))
+        return self._add(strip_markers(quote), self.chosen)
+
+    def add(self, sentence: GroundedSentence) -> str:
+        """A generated sentence that is supported; "" where the quote says it in the same words."""
+        said = set(words(sentence.text))
+        if said and said == self._quoted:
+            return ""
+        sources = self.chosen if sentence.source in self.chosen else [sentence.source]
+        return self._add(sentence.text, sources)
+
+    def _add(self, text: str, sources: Sequence[Sentence]) -> str:
+        piece = f"{text} [{self._cite(sources)}]"
+        if self._pieces:
+            piece = f"\n\n{piece}"
+        self._pieces.append(piece)
+        return piece
+
+    def _cite(self, sources: Sequence[Sentence]) -> int:
+        passage, start, end = sources[0].passage, sources[0].start, sources[-1].end
+        for known in self.citations:
+            if (known.document_id, known.start) == (passage.document_id, passage.start + start):
+                return known.number
+        self.citations.append(
+            Citation(len(self.citations) + 1, passage.document_id, passage.document, passage.page,
+                     passage.section or passage.title, passage.lines, _span(sources),
+                     passage.start + start, passage.start + end, passage.score)
+        )  # fmt: skip
+        return len(self.citations)
+
+
+def _span(sentences: Sequence[Sentence]) -> str:
+    return sentences[0].passage.text[sentences[0].start : sentences[-1].end]
