@@ -9,6 +9,7 @@ QUESTION ?=
 PYTEST_ARGS ?=
 BENCH ?= --quick
 SETS ?=
+EVALUATE ?=
 
 # pip without build isolation, so that a second build is incremental and needs no network.
 PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
@@ -83,10 +84,8 @@ $(STAMPS)/bench: $(STAMPS)/sillar
 	@$(PIP) 'matplotlib>=3.8'
 	@touch $@
 
-evaluate: models ## the twenty questions over real manuals; with SETS="a.json ..." retrieval and answers on these too
-	@$(BIN)/python -m evaluations.ask
-	@if [ -n "$(SETS)" ]; then $(BIN)/python -m evaluations.retrieval $(SETS) --json; fi
-	@if [ -n "$(SETS)" ]; then $(BIN)/python -m evaluations.answers $(SETS) --unanswerable --json; fi
+evaluate: models ## writes docs/evaluation.md; with SETS="EN.json ES.json" (see evaluations/xquad.py) all of it
+	@$(BIN)/python -m evaluations.report $(if $(SETS),--sets $(SETS)) $(EVALUATE)
 
 bench: models $(STAMPS)/bench ## Sillar next to llama.cpp in one run, which is built first (minutes, once)
 	@$(BIN)/python -m benchmarks.compare $(BENCH)

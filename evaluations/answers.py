@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from evaluations.embedding_cache import CachedEmbedder
 from evaluations.models import load_embedder, load_model
 from evaluations.sets import Query, QuestionSet, as_documents, cross_lingual, load_set
 from evaluations.text_scores import contained, exact_match, f1
@@ -90,7 +91,8 @@ async def evaluate(
 
 
 async def run(arguments: argparse.Namespace) -> None:
-    embedder = load_embedder(arguments.embedder)
+    loaded = load_embedder(arguments.embedder)
+    embedder = loaded if arguments.speed else CachedEmbedder(loaded)
     style: Style = arguments.style
     options = AnswerOptions(style=style, abstain=not arguments.never_abstain)
     async with AsyncExitStack() as stack:
@@ -130,6 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--unanswerable", action="store_true", help="ask again with the gold passage taken out"
     )
     parser.add_argument("--never-abstain", action="store_true")
+    parser.add_argument("--speed", action="store_true", help="embed everything anew: a user's times")
     parser.add_argument("--limit", type=int, default=0, help="questions a set (0: all)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="one JSON object a line and file, nothing else")

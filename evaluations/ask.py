@@ -55,6 +55,12 @@ def _show(step: IndexProgress) -> None:
     print(f"{step.done}/{step.total} {step.file}{': ' + step.failed if step.failed else ''}", file=sys.stderr)
 
 
+def ensure_documents(folder: Path) -> None:
+    """Fetches the manuals where they are not yet. CorpusError when they cannot be had."""
+    if not any(folder.rglob("*.html")):
+        fetch(MANUALS, folder)
+
+
 def default_documents() -> Path:
     """Where the manuals are kept."""
     return platformdirs.user_cache_path("sillar") / "corpora" / "manuals"
@@ -76,8 +82,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object and nothing else")
     arguments = parser.parse_args()
     try:
-        if not any(arguments.documents.rglob("*.html")):
-            fetch(MANUALS, arguments.documents)
+        ensure_documents(arguments.documents)
     except CorpusError as error:
         sys.exit(str(error))
     rows = asyncio.run(run(arguments))

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from evaluations.ask import default_documents, default_index
-from evaluations.corpora import MANUALS, CorpusError, fetch
+from evaluations.ask import default_documents, default_index, ensure_documents
+from evaluations.corpora import CorpusError
 from evaluations.embedding_cache import CachedEmbedder
 from evaluations.models import load_embedder
 from sillar.documents.answer import AnswerOptions, answer
@@ -65,8 +65,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object and nothing else")
     arguments = parser.parse_args()
     try:
-        if not any(arguments.documents.rglob("*.html")):
-            fetch(MANUALS, arguments.documents)
+        ensure_documents(arguments.documents)
     except CorpusError as error:
         sys.exit(str(error))
     rows = asyncio.run(run(arguments))
