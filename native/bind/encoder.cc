@@ -1,4 +1,4 @@
-// The encoder as Python sees it: token arrays in, unit vectors out.
+// The encoder as Python sees it: token arrays in, unit vectors or scores of pairs out.
 #include <nanobind/stl/vector.h>
 
 #include <mutex>
@@ -24,10 +24,10 @@ class PyEncoder {
   int64_t max_tokens() const { return encoder_.max_tokens(); }
   int64_t vocab() const { return weights_.h.vocab; }
 
+  bool scores_pairs() const { return encoder_.scores_pairs(); }
+
   auto encode(const std::vector<Tokens>& arrays) {
-    std::vector<std::span<const int32_t>> texts;
-    texts.reserve(arrays.size());
-    for (const Tokens& array : arrays) texts.emplace_back(array.data(), array.size());
+    const auto texts = spans(arrays);
     auto out = new_array<float>({texts.size(), static_cast<size_t>(dim())});
     nb::gil_scoped_release release;
     const std::lock_guard lock(mutex_);
@@ -35,7 +35,23 @@ class PyEncoder {
     return out;
   }
 
+  auto score(const std::vector<Tokens>& arrays, const Tokens& first) {
+    const auto texts = spans(arrays);
+    auto out = new_array<float>({texts.size()});
+    nb::gil_scoped_release release;
+    const std::lock_guard lock(mutex_);
+    encoder_.score(texts, {first.data(), first.size()}, out.data());
+    return out;
+  }
+
  private:
+  static std::vector<std::span<const int32_t>> spans(const std::vector<Tokens>& arrays) {
+    std::vector<std::span<const int32_t>> texts;
+    texts.reserve(arrays.size());
+    for (const Tokens& array : arrays) texts.emplace_back(array.data(), array.size());
+    return texts;
+  }
+
   SharedFile file_;
   Runtime runtime_;
   EncoderWeights weights_;
@@ -57,7 +73,9 @@ void bind_encoder(nb::module_& module) {
       .def_prop_ro("dim", &PyEncoder::dim)
       .def_prop_ro("max_tokens", &PyEncoder::max_tokens)
       .def_prop_ro("vocab_size", &PyEncoder::vocab)
-      .def("encode", &PyEncoder::encode, nb::arg("texts"));
+      .def_prop_ro("scores_pairs", &PyEncoder::scores_pairs)
+      .def("encode", &PyEncoder::encode, nb::arg("texts"))
+      .def("score", &PyEncoder::score, nb::arg("texts"), nb::arg("first"));
 }
 
 }  // namespace sillar::bind

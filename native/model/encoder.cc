@@ -48,7 +48,8 @@ Encoder::Encoder(const EncoderWeights& weights, const Compute& compute, int64_t 
     x_ = layout.floats(max_rows_ * h.hidden);
     for (float*& memory : heads_) memory = layout.floats(4 * chunk_rows_ * wide_heads_ * h.head_dim);
     layout.activations(max_rows_, h.hidden, any_reads_f32(w_, {&L::q, &L::k, &L::v, &L::up}), act_hidden_);
-    layout.activations(max_rows_, h.hidden, any_reads_f32(w_, {&L::o}), act_attended_);
+    layout.activations(max_rows_, h.hidden, any_reads_f32(w_, {&L::o}) || (w_.pooler.present() && w_.pooler.reads_f32()),
+                       act_attended_);
     layout.activations(max_rows_, h.ffn, any_reads_f32(w_, {&L::down}), act_ffn_);
     return layout.used();
   };
@@ -70,13 +71,30 @@ void Encoder::check(std::span<const std::span<const int32_t>> texts) const {
 }
 
 void Encoder::encode(std::span<const std::span<const int32_t>> texts, float* out) {
+  if (scores_pairs()) throw Error(ErrorKind::invalid_request, "a reranker scores pairs; it has no embeddings");
+  run(texts, {}, out);
+}
+
+void Encoder::score(std::span<const std::span<const int32_t>> texts, std::span<const int32_t> first, float* out) {
+  if (!scores_pairs()) throw Error(ErrorKind::invalid_request, "an embedding model does not score pairs");
+  if (first.size() != texts.size()) throw Error(ErrorKind::invalid_request, "one length of the first part a pair");
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const auto count = static_cast<int64_t>(texts[i].size());
+    if (first[i] < 1 || first[i] > count || (first[i] < count && w_.token_types() < 2)) {
+      throw Error(ErrorKind::invalid_request, "a pair's first part must lie within it, in a model with two token types");
+    }
+  }
+  run(texts, first, out);
+}
+
+void Encoder::run(std::span<const std::span<const int32_t>> texts, std::span<const int32_t> first, float* out) {
   check(texts);
   texts_.clear();
   tokens_ = 0;
   for (size_t i = 0; i < texts.size(); ++i) {
     const auto count = static_cast<int64_t>(texts[i].size());
     if (tokens_ + count > max_rows_) run_pass(texts, out);
-    texts_.push_back({tokens_, count, static_cast<int64_t>(i)});
+    texts_.push_back({tokens_, count, static_cast<int64_t>(i), first.empty() ? count : first[i]});
     tokens_ += count;
   }
   if (tokens_ > 0) run_pass(texts, out);
@@ -99,7 +117,7 @@ void Encoder::run_pass(std::span<const std::span<const int32_t>> texts, float* o
       transform_rows(layer, task * range, std::min(task * range + range, tokens_), worker);
     });
   }
-  pool_texts(out);
+  scores_pairs() ? rank_texts(out) : pool_texts(out);
   texts_.clear();
   tokens_ = 0;
 }
@@ -115,7 +133,7 @@ void Encoder::embed(std::span<const std::span<const int32_t>> texts) {
       table.matmul->dequantize_row(w_.token_embedding, texts[static_cast<size_t>(text.index)][static_cast<size_t>(t)], x);
       table.matmul->dequantize_row(w_.position_embedding, t, part);
       table.vector->add(part, n, x);
-      table.vector->add(w_.type_embedding.data(), n, x);
+      table.vector->add(w_.type_embedding.data() + (t < text.first ? 0 : n), n, x);
     }
   });
   normalize(w_.embedding_norm, w_.embedding_norm_bias);
@@ -208,6 +226,25 @@ void Encoder::pool_texts(float* out) {
     const int64_t pooled = w_.h.pooling == Pooling::mean ? text.count : 1;
     for (int64_t t = 1; t < pooled; ++t) compute_.table().vector->add(x_ + (text.row + t) * n, n, result);
     to_unit_length(result, n);
+  }
+}
+
+// The first token's row through a dense layer, tanh and one linear unit. A text's row is never before its
+// number, so x takes the rows side by side; the product reads their quantised copies and writes over them.
+void Encoder::rank_texts(float* out) {
+  const int64_t n = dim();
+  const auto count = static_cast<int64_t>(texts_.size());
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t row = texts_[static_cast<size_t>(i)].row;
+    if (row != i) std::copy_n(x_ + row * n, n, x_ + i * n);
+  }
+  compute_.quantized(x_, n, count, act_attended_);
+  const Product dense[] = {{&w_.pooler, &act_attended_, x_, n, false}};
+  compute_.products(dense, count);
+  for (int64_t i = 0; i < count; ++i) {
+    float* pooled = x_ + i * n;
+    for (int64_t k = 0; k < n; ++k) pooled[k] = std::tanh(pooled[k]);
+    out[texts_[static_cast<size_t>(i)].index] = compute_.table().vector->dot(pooled, w_.score, n) + w_.score_bias;
   }
 }
 

@@ -1,5 +1,6 @@
 // A BERT-shaped encoder: post-norm, GELU, learned positions, bidirectional attention, pooled to one
-// unit vector a text. Devlin et al. 2019; XLM-R differs only by its position table and vocabulary.
+// unit vector a text, or to one score a pair of texts (a cross-encoder: Nogueira and Cho 2019).
+// Devlin et al. 2019; XLM-R differs only by its position table and vocabulary.
 #pragma once
 
 #include <cstdint>
@@ -22,10 +23,15 @@ struct EncoderWeights {
   Hyperparameters h;
   WeightView token_embedding;     // read row by row from the file, as the next one
   WeightView position_embedding;  // row 0 is the first token's
-  std::vector<float> type_embedding;  // of type 0, added to every token; zeros where there is none
+  std::vector<float> type_embedding;  // [types][hidden], added to every token; zeros where there is none
   const float *embedding_norm = nullptr, *embedding_norm_bias = nullptr;
   std::vector<EncoderLayer> layers;
+  Matrix pooler;                 // these three where pooling is rank
+  const float* score = nullptr;  // [hidden]
+  float score_bias = 0;
   WeightStorage storage;
+
+  int64_t token_types() const { return static_cast<int64_t>(type_embedding.size()) / h.hidden; }
 };
 
 uint64_t encoder_weight_bytes(const ModelFile& file);
@@ -37,20 +43,26 @@ class Encoder {
   Encoder(const EncoderWeights& weights, const Compute& compute, int64_t max_pass_tokens = 2048);
 
   int64_t dim() const { return w_.h.hidden; }
+  bool scores_pairs() const { return w_.h.pooling == Pooling::rank; }
   int64_t max_tokens() const { return w_.h.context; }
   // texts: each 1 .. max_tokens() tokens within the vocabulary (Error(invalid_request) otherwise).
-  // out: [texts][dim()], unit length.
+  // out: [texts][dim()], unit length. Only where not scores_pairs().
   void encode(std::span<const std::span<const int32_t>> texts, float* out);
+  // The same texts, each a pair: `first[i]` tokens of type 0 (1 or more), the rest of type 1.
+  // out: [texts], the classifier's value. Only where scores_pairs().
+  void score(std::span<const std::span<const int32_t>> texts, std::span<const int32_t> first, float* out);
 
  private:
   struct Text {
-    int64_t row, count, index;
+    int64_t row, count, index, first;
   };
   // Texts [first, last) of the pass, whose attention is one task (times groups of heads).
   struct Chunk {
     size_t first, last;
   };
   void check(std::span<const std::span<const int32_t>> texts) const;
+  // `first` empty: every token is of type 0.
+  void run(std::span<const std::span<const int32_t>> texts, std::span<const int32_t> first, float* out);
   void run_pass(std::span<const std::span<const int32_t>> texts, float* out);
   void embed(std::span<const std::span<const int32_t>> texts);
   void make_chunks();
@@ -64,6 +76,7 @@ class Encoder {
   // x = norm(x), and its quantised copy in act_hidden_.
   void normalize(const float* weight, const float* bias);
   void pool_texts(float* out);
+  void rank_texts(float* out);
 
   const EncoderWeights& w_;
   const Compute& compute_;

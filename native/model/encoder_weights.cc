@@ -21,6 +21,24 @@ void reserve_layer(TensorLoader& loader, const Hyperparameters& h, int64_t index
   layer.ffn_norm_bias = loader.vector(p + "layer_output_norm.bias", h.hidden, true);
 }
 
+// The classifier of a cross-encoder: llama.cpp's names.
+void reserve_head(TensorLoader& loader, const Hyperparameters& h, EncoderWeights& w) {
+  loader.linear("cls", h.hidden, h.hidden, w.pooler);
+  w.score = loader.vector("cls.output.weight", h.hidden, true);
+  const float* bias = loader.vector("cls.output.bias", 1, false);
+  w.score_bias = bias == nullptr ? 0.0F : *bias;
+}
+
+// A token is of type 0, or of type 1 in the second text of a pair; further types have no use here.
+std::vector<float> read_types(TensorLoader& loader, const Compute& compute, int64_t hidden) {
+  if (!loader.has("token_types.weight")) return std::vector<float>(static_cast<size_t>(hidden), 0.0F);
+  const WeightView types = loader.view("token_types.weight", hidden);
+  const int64_t rows = std::min<int64_t>(types.rows, 2);
+  std::vector<float> out(static_cast<size_t>(rows * hidden));
+  for (int64_t t = 0; t < rows; ++t) compute.table().matmul->dequantize_row(types, t, out.data() + t * hidden);
+  return out;
+}
+
 void check(const ModelFile& file) {
   if (!file.h.is_encoder()) {
     throw Error(ErrorKind::unsupported, "this file is a language model of architecture " + file.h.architecture +
@@ -42,6 +60,7 @@ void reserve(TensorLoader& loader, const Hyperparameters& h, EncoderWeights& w) 
   w.embedding_norm_bias = loader.vector("token_embd_norm.bias", h.hidden, true);
   w.layers.resize(static_cast<size_t>(h.layers));
   for (int64_t i = 0; i < h.layers; ++i) reserve_layer(loader, h, i, w.layers[static_cast<size_t>(i)]);
+  if (h.pooling == Pooling::rank) reserve_head(loader, h, w);
   loader.check_all_used();
 }
 
@@ -60,11 +79,7 @@ EncoderWeights load_encoder_weights(const ModelFile& file, const Compute& comput
   TensorLoader loader(file.gguf, file.mapping);
   EncoderWeights w;
   reserve(loader, file.h, w);
-  w.type_embedding.assign(static_cast<size_t>(w.h.hidden), 0.0F);
-  if (loader.has("token_types.weight")) {
-    const WeightView types = loader.view("token_types.weight", w.h.hidden);
-    compute.table().matmul->dequantize_row(types, 0, w.type_embedding.data());
-  }
+  w.type_embedding = read_types(loader, compute, w.h.hidden);
   w.storage = loader.pack(compute.pool(), progress);
   return w;
 }

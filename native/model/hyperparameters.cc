@@ -86,7 +86,7 @@ void read_rope(const Keys& keys, Hyperparameters& h) {
 
 void read_encoder(const Keys& keys, Hyperparameters& h) {
   const int64_t pooling = keys.integer("pooling_type", 0, 100, 1);
-  if (pooling != 1 && pooling != 2) unsupported("this pooling; mean (1) and CLS (2) are supported");
+  if (pooling != 1 && pooling != 2 && pooling != 4) unsupported("this pooling; mean (1), CLS (2) and rank (4) are supported");
   h.pooling = static_cast<Pooling>(pooling);
   if (h.heads != h.kv_heads || h.q_dim() != h.hidden) unsupported("an encoder with grouped heads");
 }

@@ -11,7 +11,7 @@
 namespace sillar {
 
 enum class RopeScaling : int { none, linear, yarn };
-enum class Pooling : int { mean = 1, cls = 2 };  // GGUF's numbers
+enum class Pooling : int { mean = 1, cls = 2, rank = 4 };  // GGUF's numbers; rank: a cross-encoder's score
 
 struct Hyperparameters {
   std::string architecture;
@@ -36,7 +36,6 @@ struct Hyperparameters {
   int64_t rope_original_context = 0;
 
   Pooling pooling = Pooling::mean;   // encoders only
-  int64_t token_types = 0;
 
   int64_t q_dim() const { return heads * head_dim; }
   int64_t kv_dim() const { return kv_heads * head_dim; }

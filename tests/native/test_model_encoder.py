@@ -1,4 +1,4 @@
-"""Embeddings against BERT in numpy: tiny models, and multilingual-e5-small on English and Spanish."""
+"""Embeddings and scores of pairs against BERT in numpy: tiny models, and multilingual-e5-small."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sillar.engine.native import NativeOptions, load_encoder, read_metadata
-from sillar.errors import ModelUnsupportedError, RequestError
+from sillar.errors import ModelFormatError, ModelUnsupportedError, RequestError
 from sillar.tokenizer import Tokenizer
 from tests.native.model_support import ISAS, load
 from tests.oracle.encoder import Bert
@@ -87,3 +87,72 @@ def test_a_model_of_the_other_kind(tmp_path: Path) -> None:
         load(encoder)
     with pytest.raises(ModelUnsupportedError, match="not an embedding model"):
         load_encoder(decoder)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(("weights", "most"), [("F32", 0.01), ("F16", 0.01), ("Q8_0", 0.02)])
+def test_scores_of_pairs(weights: str, most: float, isa: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "m.gguf", replace(BERT, weights=weights, pooling=4))
+    encoder = load_encoder(path, NativeOptions(isa=isa))
+    pairs, first = texts(2, 7, 33, 128, 50), np.array([1, 7, 12, 100, 1], np.int32)
+    together = encoder.score(pairs, first)
+    oracle = Bert(path)
+    for score, tokens, part in zip(together, pairs, first, strict=True):
+        assert score == pytest.approx(oracle.score(tokens.tolist(), int(part)), abs=most)
+    alone = [encoder.score([pair], first[i : i + 1])[0] for i, pair in enumerate(pairs)]
+    np.testing.assert_array_equal(together, alone)
+
+
+PAIRS = [
+    ("Where does apt keep its sources?", "The package manager reads /etc/apt/sources.list."),
+    ("Where does apt keep its sources?", "The kernel schedules processes fairly."),
+]
+
+
+@pytest.fixture(scope="module")
+def reranker_truth(reranker_model: Path) -> tuple[list[np.ndarray], np.ndarray, list[float]]:
+    """The pairs' tokens, how many are the question's, and their scores in fp32."""
+    tokenizer = Tokenizer.from_metadata(read_metadata(reranker_model))
+    asked = [tokenizer.encode(question) for question, _ in PAIRS]
+    pairs = [a + tokenizer.encode(text, add_bos=False) for a, (_, text) in zip(asked, PAIRS, strict=True)]
+    oracle = Bert(reranker_model)
+    scores = [oracle.score(pair, len(a)) for pair, a in zip(pairs, asked, strict=True)]
+    return [np.array(pair, np.int32) for pair in pairs], np.array([len(a) for a in asked], np.int32), scores
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_the_real_reranker(
+    isa: str, reranker_model: Path, reranker_truth: tuple[list[np.ndarray], np.ndarray, list[float]]
+) -> None:
+    pairs, first, truth = reranker_truth
+    scores = load_encoder(reranker_model, NativeOptions(isa=isa)).score(pairs, first)
+    np.testing.assert_allclose(scores, truth, atol=0.15)
+    assert scores[0] > 0 > scores[1] + 5
+
+
+def test_types_of_tokens_matter(tmp_path: Path) -> None:
+    encoder = load_encoder(write(tmp_path / "m.gguf", replace(BERT, pooling=4)))
+    one, other = encoder.score(texts(20) * 2, np.array([5, 15], np.int32))
+    assert encoder.scores_pairs
+    assert abs(one - other) > 1e-3
+
+
+def test_wrong_pairs(tmp_path: Path) -> None:
+    ranker = load_encoder(write(tmp_path / "r.gguf", replace(BERT, pooling=4)))
+    embedder = load_encoder(write(tmp_path / "e.gguf", BERT))
+    for first in ([0], [21], [-1], [], [1, 1]):
+        with pytest.raises(RequestError):
+            ranker.score(texts(20), np.array(first, np.int32))
+    with pytest.raises(RequestError, match="no embeddings"):
+        ranker.encode(texts(20))
+    with pytest.raises(RequestError, match="does not score"):
+        embedder.score(texts(20), np.array([5], np.int32))
+
+
+@pytest.mark.parametrize("missing", ["cls.weight", "cls.output.weight"])
+def test_a_reranker_without_its_classifier(missing: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "r.gguf", replace(BERT, pooling=4))
+    broken = path.read_bytes().replace(missing.encode(), missing.replace("cls", "xyz").encode())
+    path.write_bytes(broken)
+    with pytest.raises(ModelFormatError, match=missing):
+        load_encoder(path)

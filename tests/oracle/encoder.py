@@ -1,4 +1,4 @@
-"""BERT in numpy, fp32: post-norm, exact GELU, learned positions, mean or CLS pooling, unit length."""
+"""BERT in numpy, fp32: post-norm, exact GELU, learned positions; pooled to a unit vector or to a score."""
 
 from __future__ import annotations
 
@@ -22,16 +22,27 @@ class Bert:
 
     def embed(self, tokens: list[int]) -> Floats:
         """[dim], unit length."""
+        x = self._hidden(tokens, [0] * len(tokens))
+        pooled = x.mean(axis=0) if self.pooling == 1 else x[0]
+        return np.asarray(pooled / np.linalg.norm(pooled), dtype=np.float32)
+
+    def score(self, tokens: list[int], first: int) -> float:
+        """Of a pair: the first tokens are of type 0, the rest of type 1."""
+        x = self._hidden(tokens, [0] * first + [1] * (len(tokens) - first))
+        pooled = np.tanh(self.w.product(x[:1], "cls"))
+        return float(pooled[0] @ self.w.get("cls.output.weight").ravel() + self.w.get("cls.output.bias")[0])
+
+    def _hidden(self, tokens: list[int], types: list[int]) -> Floats:
+        """The last layer, [tokens, dim]."""
         x = self.w.rows("token_embd.weight", tokens) + self.w.get("position_embd.weight")[: len(tokens)]
-        x = self._norm(x + self.w.get("token_types.weight")[0], "token_embd_norm")
+        x = self._norm(x + self.w.get("token_types.weight")[types], "token_embd_norm")
         for i in range(self.layers):
             p = f"blk.{i}."
             x = self._norm(x + self._attention(x, p), p + "attn_output_norm")
             h = self.w.product(x, p + "ffn_up")
             h = (h * 0.5 * (1 + _erf(h / np.sqrt(2)))).astype(np.float32)
             x = self._norm(x + self.w.product(h, p + "ffn_down"), p + "layer_output_norm")
-        pooled = x.mean(axis=0) if self.pooling == 1 else x[0]
-        return np.asarray(pooled / np.linalg.norm(pooled), dtype=np.float32)
+        return x
 
     def _attention(self, x: Floats, p: str) -> Floats:
         n = len(x)

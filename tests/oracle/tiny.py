@@ -163,3 +163,7 @@ def _encoder_tensors(t: _Tensors, m: Tiny) -> None:
         for name in ("attn_output_norm", "layer_output_norm"):
             t.vector(p + f"{name}.weight", m.hidden, 1.0)
             t.vector(p + f"{name}.bias", m.hidden)
+    if m.pooling == 4:
+        t.linear("cls", m.hidden, m.hidden, True)
+        t.vector("cls.output.weight", m.hidden)
+        t.vector("cls.output.bias", 1)

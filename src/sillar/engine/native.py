@@ -137,6 +137,19 @@ class NativeEncoder:
         with _typed_errors():
             return self._encoder.encode(list(texts))
 
+    @property
+    def scores_pairs(self) -> bool:
+        """Whether the model is a cross-encoder: it has `score` and no `encode`."""
+        return self._encoder.scores_pairs
+
+    def score(self, pairs: Sequence[NDArray[np.int32]], first: NDArray[np.int32]) -> NDArray[np.float32]:
+        """[n], the classifier's value for each pair; the first `first[i]` tokens are of type 0.
+
+        Raises RequestError as `encode` does, and for a first part that reaches outside its pair.
+        """
+        with _typed_errors():
+            return self._encoder.score(list(pairs), first)
+
 
 def read_metadata(path: Path | str) -> dict[str, Any]:
     """A GGUF file's metadata; arrays as lists. Raises ModelFormatError, ModelUnsupportedError."""
