@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from sillar import hub
 from sillar.errors import DownloadError
 from sillar.hub import HubSource, ModelEntry, WheelSource, package_index
+from sillar.hub.converters import CONVERTERS
 from tests.hub.e5_file import write_e5
 
 CONTENT = b"GGUF" + bytes(range(256)) * 400
@@ -102,7 +104,7 @@ def test_conversion_is_kept_and_not_repeated(
     assert path.read_bytes()[:4] == b"GGUF"
     # A newer converter turns the source that is here into a new file, without the index.
     (tmp_path / "index" / "e5-1.0-py3-none-any.whl").unlink()
-    monkeypatch.setattr(sys.modules["sillar.hub.pull"], "CONVERTER_VERSION", 10**6)
+    monkeypatch.setitem(CONVERTERS, "e5s1", replace(CONVERTERS["e5s1"], version=10**6))
     newer = hub.pull("tiny", entries=known)
     assert newer != path
     assert not path.exists()

