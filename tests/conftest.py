@@ -23,6 +23,12 @@ def embedding_model() -> Path:
     return _find(hub.DEFAULT_EMBEDDER, "e5-small-q4.bin")
 
 
+@pytest.fixture(scope="session")
+def reranker_model() -> Path:
+    """ms-marco-MiniLM-L-12-v2 as a GGUF file; not among the defaults, so skipped where it was not pulled."""
+    return _find(hub.DEFAULT_RERANKER, "ms-marco-minilm-l-12-v2.gguf")
+
+
 def _find(name: str, file: str) -> Path:
     folder = os.environ.get("SILLAR_TEST_MODELS")
     if folder and (Path(folder) / file).is_file():

@@ -54,6 +54,8 @@ class ModelsConfig:
 
     chat: str = setting("smollm2-135m-instruct")
     embedder: str = setting("multilingual-e5-small")
+    reranker: str = setting("ms-marco-minilm-l-12-v2")
+    """Used where it has been pulled; "": none."""
 
 
 @dataclass(frozen=True, slots=True)

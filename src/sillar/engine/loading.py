@@ -23,6 +23,7 @@ from sillar.engine.native import (
     read_metadata,
 )
 from sillar.engine.request import BLOCK_TOKENS
+from sillar.engine.reranker import Reranker
 from sillar.engine.spill import KvSpill, SpillOptions
 from sillar.engine.spill_folder import SpillFolder
 from sillar.errors import ModelUnsupportedError
@@ -30,6 +31,10 @@ from sillar.tokenizer import IncrementalDecoder, Tokenizer
 
 _FINGERPRINT = 32
 """Hexadecimal digits of the file's hash: other weights, other vectors."""
+
+
+_RANK = 4
+"""GGUF's pooling type of a cross-encoder."""
 
 
 class ModelCodec:
@@ -114,11 +119,39 @@ def load_embedder(
     metadata = read_metadata(path)
     if "sillar.query_prefix" not in metadata and metadata.get("general.architecture") == "llama":
         raise ModelUnsupportedError(f"{path.name} is a language model, not an embedding model.")
+    if _is_reranker(metadata):
+        raise ModelUnsupportedError(f"{path.name} is a reranker, not an embedding model.")
     tokenizer = Tokenizer.from_metadata(metadata)
     encoder = load_encoder(path, native, progress)
     prefixes = {kind: str(metadata.get(f"sillar.{kind}_prefix", "")) for kind in ("query", "passage")}
     spec = EmbedderSpec(name or _name(path, metadata), content_hash(path)[:_FINGERPRINT], prefixes)
     return Embedder(encoder, tokenizer.encode, spec)
+
+
+def load_reranker(
+    path: Path,
+    native: NativeOptions | None = None,
+    *,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> Reranker:
+    """Reads a GGUF of a BERT cross-encoder. Raises as load_language_model does."""
+    metadata = read_metadata(path)
+    # Others (XLM-R's) put a pair together in another way.
+    if not _is_reranker(metadata) or metadata.get("tokenizer.ggml.model") != "bert":
+        raise ModelUnsupportedError(
+            f"{path.name} is not a reranker of BERT's kind with a WordPiece vocabulary."
+        )
+    tokenizer = Tokenizer.from_metadata(metadata)
+
+    def tokenize(text: str, begins: bool) -> list[int]:
+        return tokenizer.encode(text, add_bos=begins, add_eos=True)
+
+    return Reranker(name or _name(path, metadata), load_encoder(path, native, progress), tokenize)
+
+
+def _is_reranker(metadata: Mapping[str, Any]) -> bool:
+    return metadata.get("bert.pooling_type") == _RANK
 
 
 def _name(path: Path, metadata: Mapping[str, Any]) -> str:
