@@ -45,3 +45,20 @@ def test_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_key_with_an_unknown_scope() -> None:
     assert run("key", "ana", "--scope", "everything") == 2
+
+
+def test_the_reranker_is_served_where_it_was_pulled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[ServerOptions] = []
+    monkeypatch.setattr(serve, "run_server", lambda options, say: seen.append(options) or 0)
+    assert run("serve") == 0
+    model = tmp_path / "r.gguf"
+    model.write_bytes(b"GGUF")
+    monkeypatch.setenv("SILLAR_MODELS_RERANKER", str(model))
+    assert run("serve") == 0
+    assert run("serve", "--reranker", "other") == 0
+    assert [options.rerankers for options in seen] == [(), (str(model),), ("other",)]
+    monkeypatch.setenv("SILLAR_MODELS_RERANKER", "nowhere")
+    assert run("serve") != 0
+    assert "nowhere" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from sillar.documents.journal import Journal
 from sillar.engine.embedder import Embedder, EmbedderSpec
 from sillar.engine.engine import Engine, EngineOptions
 from sillar.engine.language_model import LanguageModel
+from sillar.engine.reranker import Reranker
 from sillar.server.app import create_app
 from sillar.server.auth import KeyStore
 from sillar.server.frontend import open_frontend
@@ -41,6 +42,16 @@ class FakeEncoder:
         angles = np.array([len(t) / 100 for t in texts], np.float32)
         zero = np.zeros_like(angles)
         return np.stack((np.cos(angles), np.sin(angles), zero, zero), axis=1)
+
+
+class FakePairEncoder:
+    """The score of a pair: how many of its second text's tokens are among the first's."""
+
+    max_tokens = 64
+
+    def score(self, pairs: Sequence[NDArray[np.int32]], first: NDArray[np.int32]) -> NDArray[np.float32]:
+        cut = [(pair[:n], pair[n:]) for pair, n in zip(pairs, first, strict=True)]
+        return np.array([np.isin(b, a).sum() for a, b in cut], np.float32)
 
 
 @dataclass
@@ -97,6 +108,9 @@ def live_server(
         model, embedder = fake_models(engine or EngineOptions(), pause)
         async with model, _library(documents) as library:
             state = ServerState(options, {"fake": model}, {"fake-embedder": embedder}, keys)
+            state.rerankers["fake-reranker"] = Reranker(
+                "fake-reranker", FakePairEncoder(), lambda text, _: FakeCodec().encode(text)
+            )
             state.library = library
             async with open_frontend(state, library) as frontend:
                 if library is not None:
@@ -111,6 +125,7 @@ def live_server(
                 stop.append(lambda: setattr(server, "should_exit", True))
                 started.set()
                 await task
+            state.rerankers["fake-reranker"].close()
 
     thread = threading.Thread(target=lambda: asyncio.run(main()))
     thread.start()

@@ -144,7 +144,7 @@ def test_embeddings_in_both_encodings(client: openai.OpenAI) -> None:
 
 
 def test_models(client: openai.OpenAI) -> None:
-    assert [model.id for model in client.models.list()] == ["fake", "fake-embedder"]
+    assert [model.id for model in client.models.list()] == ["fake", "fake-embedder", "fake-reranker"]
     assert client.models.retrieve("fake").owned_by == "sillar"
 
 

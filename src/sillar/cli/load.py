@@ -11,10 +11,11 @@ import typer
 
 from sillar import hub
 from sillar.cli.output import status
-from sillar.config import EngineConfig
+from sillar.config import EngineConfig, ModelsConfig
 from sillar.engine.embedder import Embedder
 from sillar.engine.language_model import LanguageModel
 from sillar.engine.native import NativeOptions
+from sillar.errors import ModelNotFoundError
 
 T = TypeVar("T")
 
@@ -36,6 +37,22 @@ def native_options(config: EngineConfig) -> NativeOptions:
         kv_tokens=config.kv_tokens,
         context=config.context,
     )
+
+
+def pulled_reranker(models: ModelsConfig) -> list[str]:
+    """The reranker's name, or none: the default one is used where it has been pulled, and not missed.
+
+    Raises ModelNotFoundError for another one that is not here.
+    """
+    if not models.reranker:
+        return []
+    try:
+        hub.resolve(models.reranker)
+    except ModelNotFoundError:
+        if models.reranker == hub.DEFAULT_RERANKER:
+            return []
+        raise
+    return [models.reranker]
 
 
 @asynccontextmanager

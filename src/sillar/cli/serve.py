@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sillar.cli import options
+from sillar.cli.load import pulled_reranker
 from sillar.cli.output import note, results
 from sillar.config import load_config
 from sillar.errors import ConfigError
@@ -32,6 +33,10 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
     model: Annotated[list[str] | None, typer.Option("--model", "-m", help="May be repeated.")] = None,
     embedder: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    reranker: Annotated[
+        list[str] | None,
+        typer.Option(help="May be repeated; else the default one, where it has been pulled."),
+    ] = None,
     keys: Annotated[Path | None, typer.Option(help="TOML file of API keys; see `sillar key`.")] = None,
     allowed_host: Annotated[list[str] | None, typer.Option(help="A further name of this server.")] = None,
     threads: options.Threads = None,
@@ -57,6 +62,7 @@ def serve(
         port=port,
         chat_models=tuple(model or [config.models.chat]),
         embedders=tuple(embedder or [config.models.embedder]),
+        rerankers=tuple(reranker or pulled_reranker(config.models)),
         documents=folder,
         keys=keys,
         allowed_hosts=tuple(allowed_host or ()),

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sillar import __version__
-from sillar.server import chat, completions, embeddings, errors, responses, service
+from sillar.server import chat, completions, embeddings, errors, rerank, responses, service
 from sillar.server.gate import Gate
 from sillar.server.state import ServerState
 
@@ -35,6 +35,7 @@ def create_app(
         responses.router(state),
         completions.router(state),
         embeddings.router(state),
+        rerank.router(state),
         *routers,
     ):
         app.include_router(router)

@@ -19,6 +19,7 @@ from sillar.server import (
     documents_model,
     embeddings,
     journal_api,
+    rerank,
     responses,
     service,
 )
@@ -30,6 +31,7 @@ from sillar.server.errors import _KINDS
 from sillar.server.handoff import HandOff
 from sillar.server.library import Library
 from sillar.server.options import Limits, ServerOptions
+from sillar.server.rerank import RerankRequest
 from sillar.server.responses_store import KEPT_BYTES, KEPT_RESPONSES, KEPT_SECONDS
 from sillar.server.responses_types import ResponsesRequest
 from sillar.server.state import ServerState
@@ -49,14 +51,12 @@ _MODELS: tuple[tuple[str, type[ApiModel]], ...] = (
     ("POST /v1/responses", ResponsesRequest),
     ("POST /v1/completions", CompletionRequest),
     ("POST /v1/embeddings", EmbeddingRequest),
+    ("POST /v1/rerank", RerankRequest),
 )
 _WHEN: dict[type[SillarError], str] = {
     SillarError: "Something failed here; the log has the error by its number."
 }
-_NOT_YET = (
-    ("/v1/rerank", "planned"),
-    ("images, audio, files, fine-tuning, assistants, batches", "not planned: text models on CPUs"),
-)
+_NOT_YET = (("images, audio, files, fine-tuning, assistants, batches", "not planned: text models on CPUs"),)
 
 
 def render() -> str:
@@ -70,7 +70,7 @@ def render() -> str:
 
 def _routes() -> str:
     state = ServerState(ServerOptions())
-    routers = [module.router(state) for module in (service, chat, responses, completions, embeddings)]
+    routers = [module.router(state) for module in (service, chat, responses, completions, embeddings, rerank)]
     # The routes are looked at, not called: no library is needed behind them.
     library = cast(Library, SimpleNamespace(journal=None))
     documents = [documents_api.router(state, library), journal_api.router(library, cast(HandOff, None))]

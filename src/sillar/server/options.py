@@ -37,6 +37,7 @@ class ServerOptions:
     port: int = 8080
     chat_models: tuple[str, ...] = ()
     embedders: tuple[str, ...] = ()
+    rerankers: tuple[str, ...] = ()
     documents: Path | None = None
     """A folder to answer from."""
     keys: Path | None = None

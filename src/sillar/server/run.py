@@ -17,6 +17,7 @@ from sillar.engine.memory import available_memory
 from sillar.engine.memory_plan import plan_memory
 from sillar.engine.native import NativeOptions, memory_need
 from sillar.engine.request import BLOCK_TOKENS
+from sillar.engine.reranker import Reranker
 from sillar.engine.spill import SpillOptions
 from sillar.hub import resolve
 from sillar.server.app import create_app
@@ -81,7 +82,7 @@ def _say_progress(step: IndexProgress, say: Say) -> None:
 async def _models(state: ServerState, say: Say) -> AsyncIterator[None]:
     """Loads every model before the server listens, and closes them at the end."""
     options = state.options
-    paths = {name: resolve(name) for name in (*options.chat_models, *options.embedders)}
+    paths = {name: resolve(name) for name in (*options.chat_models, *options.embedders, *options.rerankers)}
     native = await asyncio.to_thread(_native_options, options, paths)
     async with AsyncExitStack() as stack:
         for name in options.chat_models:
@@ -99,6 +100,11 @@ async def _models(state: ServerState, say: Say) -> AsyncIterator[None]:
             embedder = await asyncio.to_thread(Embedder.load, paths[name], native[name], name=name)
             stack.callback(embedder.close)
             state.embedders[name] = embedder
+        for name in options.rerankers:
+            say(f"Loading {name} ...")
+            reranker = await asyncio.to_thread(Reranker.load, paths[name], native[name], name=name)
+            stack.callback(reranker.close)
+            state.rerankers[name] = reranker
         yield
 
 

@@ -54,6 +54,8 @@ def _card(state: ServerState, name: str) -> dict[str, Any]:
         card["context_length"] = state.language_model(None).context_length
     elif name in state.language_models:
         card["context_length"] = state.language_models[name].context_length
+    elif name in state.rerankers:
+        card["context_length"] = state.rerankers[name].max_tokens
     else:
         embedder = state.embedders[name]
         card |= {"dimensions": embedder.dim, "context_length": embedder.max_tokens}

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from sillar.engine.embedder import Embedder
 from sillar.engine.language_model import LanguageModel
+from sillar.engine.reranker import Reranker
 from sillar.errors import ModelNotFoundError
 from sillar.server.auth import KeyStore
 from sillar.server.library import Library
@@ -39,12 +40,13 @@ class ServerState:
     """Unix time of the start."""
     library: Library | None = None
     """What the model `documents` answers from."""
+    rerankers: dict[str, Reranker] = field(default_factory=dict)
 
     @property
     def model_names(self) -> list[str]:
         """What a request may name."""
         documents = [] if self.library is None else [DOCUMENTS]
-        return list(dict.fromkeys([*self.language_models, *documents, *self.embedders]))
+        return list(dict.fromkeys([*self.language_models, *documents, *self.embedders, *self.rerankers]))
 
     def language_model(self, name: str | None) -> LanguageModel:
         """Raises ModelNotFoundError, which names those there are."""
@@ -53,6 +55,10 @@ class ServerState:
     def embedder(self, name: str | None) -> Embedder:
         """Raises ModelNotFoundError, which names those there are."""
         return _named(self.embedders, name, "embedding model")
+
+    def reranker(self, name: str | None) -> Reranker:
+        """Raises ModelNotFoundError, which names those there are."""
+        return _named(self.rerankers, name, "reranker")
 
 
 def _named(models: dict[str, T], name: str | None, kind: str) -> T:
