@@ -34,6 +34,9 @@ async def open_frontend(state: ServerState, library: Library | None) -> AsyncIte
         state.sessions = Sessions(settings.site)
         routers.append(oidc.router(oidc.Provider(settings), settings, state.sessions))
         public += oidc.PUBLIC
+    else:
+        routers.append(page.without_login())
+        public += (page.SESSION,)
     if library is None:
         yield Frontend(routers, public)
         return

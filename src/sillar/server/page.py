@@ -12,6 +12,7 @@ PUBLIC = ("/", "/icon.svg", "/widget.js", "/css/*", "/js/*")
 """Paths that need no key: they hold no data."""
 
 WIDGET = "/widget.js"
+SESSION = "/auth/session"
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _HEADERS = {
@@ -31,6 +32,17 @@ def router() -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     for path, content in _collect(files("sillar.server") / "web", "/"):
         _serve(routes, "/" if path == "/index.html" else path, content)
+    return routes
+
+
+def without_login() -> APIRouter:
+    """What the page hears about logins where there are none; with one, oidc.router answers."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get(SESSION)
+    async def session() -> None:
+        return None
+
     return routes
 
 
