@@ -27,6 +27,7 @@ from sillar.server.library import Library
 from sillar.server.listen import make_server
 from sillar.server.options import Limits, ServerOptions
 from sillar.server.state import ServerState
+from sillar.server.tracing import Tracing
 from tests.documents.fakes import open_index
 from tests.engine.fake import FakeStepper
 from tests.engine.fake_text import EOS, FakeCodec
@@ -96,6 +97,7 @@ def live_server(
     documents: Path | None = None,
     config: Config | None = None,
     port: int = 0,
+    tracing: Tracing | None = None,
     **app_options: Any,
 ) -> Iterator[Live]:
     """Starts it, hands it over, and stops it. `documents`: a folder to answer from, with the page."""
@@ -112,6 +114,7 @@ def live_server(
                 "fake-reranker", FakePairEncoder(), lambda text, _: FakeCodec().encode(text)
             )
             state.library = library
+            state.tracing = tracing or state.tracing
             async with open_frontend(state, library) as frontend:
                 if library is not None:
                     app_options.update(routers=frontend.routers, public=frontend.public)

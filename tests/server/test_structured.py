@@ -96,6 +96,7 @@ def test_a_required_call_streams(client: openai.OpenAI) -> None:
     "extra",
     [
         {"tool_choice": "required"},
+        {"tool_choice": {"type": "function", "function": {"name": "other"}}},
         {"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "other"}}},
         {"tools": TOOLS, "response_format": {"type": "json_object"}},
         {"response_format": {"type": "json_schema"}},

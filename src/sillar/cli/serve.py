@@ -39,6 +39,9 @@ def serve(
     ] = None,
     keys: Annotated[Path | None, typer.Option(help="TOML file of API keys; see `sillar key`.")] = None,
     allowed_host: Annotated[list[str] | None, typer.Option(help="A further name of this server.")] = None,
+    otel: Annotated[
+        bool, typer.Option("--otel", help="Send OpenTelemetry traces; OTEL_* variables say where.")
+    ] = False,
     threads: options.Threads = None,
     isa: options.Isa = None,
     context: options.Context = None,
@@ -66,6 +69,7 @@ def serve(
         documents=folder,
         keys=keys,
         allowed_hosts=tuple(allowed_host or ()),
+        traces=otel,
         config=replace(config, engine=engine),
     )
     raise typer.Exit(run_server(server, note))

@@ -160,6 +160,8 @@ class Usage:
     completion_tokens: int = 0
     drafted_tokens: int = 0
     accepted_tokens: int = 0
+    admitted: float = 0.0
+    """When it first left the queue, as time.perf_counter() says it; 0: never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ admission, then one token (and drafts) for everyone who decodes, then prompts wi
 
 from __future__ import annotations
 
+import time
 from bisect import insort
 from dataclasses import dataclass, field
 
@@ -154,6 +155,7 @@ class Scheduler:
         sequence.computed = len(hits) * BLOCK_TOKENS
         if not sequence.started:
             sequence.started = True
+            sequence.admitted = time.perf_counter()
             self.stats.prompt_tokens += sequence.prompt_length
             self._count_cached(sequence, sequence.computed)
         insort(self.running, sequence, key=lambda s: s.rank)

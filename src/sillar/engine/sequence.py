@@ -26,6 +26,7 @@ class Sequence:
     """
 
     __slots__ = (
+        "admitted",
         "blocks",
         "cached",
         "computed",
@@ -66,6 +67,7 @@ class Sequence:
         self.published = 0  # blocks at the front whose content is findable
         self.cached = 0  # prompt tokens that were not computed for this request
         self.drafted = self.right = 0
+        self.admitted = 0.0  # time.perf_counter(), once it ran
         self.started = False  # whether it ever ran: a preempted sequence resumes before others start
         self.rank = (-params.priority, number)
         self.lookup = PromptLookup() if params.lookup and params.constraint is None else None
@@ -124,7 +126,7 @@ class Sequence:
         return min(room, MAX_DRAFT)
 
     def usage(self) -> Usage:
-        return Usage(self.prompt_length, self.cached, self.generated, self.drafted, self.right)
+        return Usage(self.prompt_length, self.cached, self.generated, self.drafted, self.right, self.admitted)
 
 
 def _without(sampling: SamplingParams, banned: frozenset[int]) -> SamplingParams:

@@ -12,7 +12,7 @@ from sillar import __version__
 from sillar.engine.codec import Codec
 from sillar.engine.request import TokenScore, Usage
 from sillar.engine.text_stream import TextEvent, TextStream
-from sillar.server.metrics import Metrics
+from sillar.server.state import ServerState
 
 FINGERPRINT = f"sillar-{__version__}"
 _LOWEST = -9999.0  # stands for minus infinity, which JSON cannot say
@@ -97,8 +97,11 @@ def chat_logprobs(codec: Codec, tokens: Sequence[TokenScore], top: int) -> dict[
     return {"content": content, "refusal": None}
 
 
-async def timed(stream: TextStream, metrics: Metrics, model: str, arrived: float) -> AsyncIterator[TextEvent]:
+async def timed(
+    stream: TextStream, state: ServerState, model: str, arrived: float
+) -> AsyncIterator[TextEvent]:
     """The same events, with the times to the first text and between tokens observed."""
+    metrics = state.metrics
     first: dict[int, float] = {}
     async for event in stream:
         now = time.perf_counter()
@@ -108,4 +111,7 @@ async def timed(stream: TextStream, metrics: Metrics, model: str, arrived: float
         if event.usage is not None and event.usage.completion_tokens > 1:
             each = (now - first[event.index]) / (event.usage.completion_tokens - 1)
             metrics.time_per_output_token.labels(model).observe(each)
+        if event.usage is not None:
+            times = (arrived, first[event.index], now)
+            state.tracing.generation(model, event.usage, event.finish_reason, times)
         yield event

@@ -52,6 +52,7 @@ class _Observed:
     def __init__(self, app: ASGIApp, state: ServerState) -> None:
         self._app = app
         self._metrics = state.metrics
+        self._tracing = state.tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,7 +68,11 @@ class _Observed:
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            with self._tracing.request(scope) as note:
+                try:
+                    await self._app(scope, receive, noting)
+                finally:
+                    note["status"] = status
         finally:
             # The route's pattern, not the path: what clients make up must not become labels.
             route = getattr(scope.get("route"), "path", "other")

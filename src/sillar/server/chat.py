@@ -139,7 +139,7 @@ class ChatAnswer:
 
     async def deltas(self, stream: TextStream) -> AsyncIterator[Delta]:
         """What each event adds to its choice's message."""
-        async for event in timed(stream, self._state.metrics, self._model.name, self._arrived):
+        async for event in timed(stream, self._state, self._model.name, self._arrived):
             delta, reason = self._delta(event)
             yield Delta(event.index, delta, reason, event.tokens)
 

@@ -125,7 +125,7 @@ class _Answer:
         texts = [echoed] * self._n
         scores: list[list[TokenScore]] = [[] for _ in range(self._n)]
         reasons: list[str | None] = [None] * self._n
-        async for event in timed(stream, self._state.metrics, self._model.name, self._arrived):
+        async for event in timed(stream, self._state, self._model.name, self._arrived):
             i = event.index
             texts[i] += event.text
             scores[i] += [*(event.prompt_scores or ()), *event.tokens]
@@ -151,7 +151,7 @@ class _Answer:
                 if echoed := self._echo(p):
                     yield sse({**head, "choices": [_choice(p * self._n + i, echoed, None, None)]})
                 lengths[i] = len(echoed)
-            async for event in timed(stream, self._state.metrics, self._model.name, self._arrived):
+            async for event in timed(stream, self._state, self._model.name, self._arrived):
                 i = event.index
                 scores = [*(event.prompt_scores or ()), *event.tokens]
                 begin = 0 if event.prompt_scores else lengths[i]

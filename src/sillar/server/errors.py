@@ -61,6 +61,8 @@ def describe(error: BaseException) -> tuple[int, dict[str, Any], dict[str, str]]
         kind = "server_error" if error.status_code >= 500 else kind
         body = _body(str(error.detail), kind, getattr(error, "param", None), getattr(error, "code", None))
         return error.status_code, body, dict(error.headers or {})
+    if isinstance(error, MemoryError):
+        error = ResourceError("The memory for this request is not there. Try again later, or ask for less.")
     for cls, status, kind, code in _KINDS:
         if isinstance(error, cls) and type(error) is not SillarError:
             headers = {"Retry-After": "2"} if status in {429, 503} else {}

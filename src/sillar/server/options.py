@@ -44,6 +44,8 @@ class ServerOptions:
     """TOML file of API keys; see sillar.server.auth."""
     allowed_hosts: tuple[str, ...] = ()
     """Further names that clients may call this server by, while it has no keys."""
+    traces: bool = False
+    """Whether OpenTelemetry is told of requests."""
     limits: Limits = field(default_factory=Limits)
     config: Config = field(default_factory=Config)
 

@@ -27,6 +27,7 @@ from sillar.server.library import Library
 from sillar.server.listen import Say, make_server
 from sillar.server.options import ServerOptions
 from sillar.server.state import ServerState
+from sillar.server.tracing import open_tracing
 
 
 def run(options: ServerOptions, say: Say | None = None) -> int:
@@ -40,7 +41,12 @@ def run(options: ServerOptions, say: Say | None = None) -> int:
     if keys is None and options.config.oidc.issuer:
         keys = KeyStore({})  # nobody has a key, but everybody has to log in
     state = ServerState(options, keys=keys)
-    return 0 if asyncio.run(_serve(state, say)) else 1
+    if options.traces:
+        state.tracing = open_tracing()
+    try:
+        return 0 if asyncio.run(_serve(state, say)) else 1
+    finally:
+        state.tracing.close()
 
 
 async def _serve(state: ServerState, say: Say) -> bool:

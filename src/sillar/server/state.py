@@ -15,6 +15,7 @@ from sillar.server.limits import ClientLimits
 from sillar.server.metrics import Metrics
 from sillar.server.options import ServerOptions
 from sillar.server.sessions import Sessions
+from sillar.server.tracing import NoTracing, Tracing
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ class ServerState:
     """Of browsers, where people log in."""
     client_limits: ClientLimits = field(default_factory=ClientLimits)
     metrics: Metrics = field(default_factory=Metrics)
+    tracing: Tracing = field(default_factory=NoTracing)
     ready: bool = False
     draining: bool = False
     created: int = 0

@@ -18,7 +18,7 @@ class ToolUse:
         """`template`: the source of the model's chat template. Raises ApiError for a contradiction."""
         choice = body.tool_choice or "auto"
         tools = body.tools or []
-        if not tools and body.tool_choice not in {None, "none", "auto"}:
+        if not tools and body.tool_choice not in (None, "none", "auto"):
             raise ApiError(400, "tool_choice needs tools", param="tool_choice")
         self.tools = [] if choice == "none" else tools
         self.format = format_of(template)

@@ -1,0 +1,133 @@
+"""Absurd values on every route, hostile grammars, and memory that is not there: answered, and survived."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from sillar.engine.engine import EngineOptions
+from sillar.errors import ResourceError
+from sillar.server.options import Limits
+from tests.server.live import Live, live_server
+
+MESSAGES = [{"role": "user", "content": "hello"}]
+NAN = float("nan")
+ROUTES: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
+    "/v1/completions": (
+        {"prompt": "x", "max_tokens": 2},
+        {
+            "logprobs": [10**9, -1, NAN],
+            "n": [10**9, -1],
+            "best_of": [10**9],
+            "max_tokens": [2**31, -1, 10**400],
+            "prompt": [[], [[]], ["x"] * 10**5, [-1], [10**12], [2**31 - 1], [[1], "x"], {"a": 1}],
+            "temperature": [NAN, -1],
+            "suffix": ["x"],
+            "stop": [["x"] * 10**5],
+        },
+    ),
+    "/v1/embeddings": (
+        {"input": "x"},
+        {
+            "input": [[], ["x"] * 10**5, ["x" * 10**6], [1, 2], {"a": 1}],
+            "dimensions": [10**9, -1, 3, NAN],
+            "encoding_format": ["hex"],
+            "input_type": ["wizard"],
+        },
+    ),
+    "/v1/responses": (
+        {"input": "x", "max_output_tokens": 2},
+        {
+            "input": [[], [{"role": "user", "content": "x"}] * 10**5, [{"type": "wizard"}], 3],
+            "max_output_tokens": [2**31, -1, NAN],
+            "temperature": [NAN, 10**400],
+            "top_logprobs": [10**9],
+            "tools": [[{"type": "function", "name": "f"}] * 1000],
+            "metadata": [{"x" * 1000: "y"}],
+            "text": [{"format": {"type": "json_schema", "name": "x", "schema": 3}}],
+        },
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Live]:
+    with live_server(limits=Limits(running=4, waiting=8), engine=EngineOptions(4, 8)) as live:
+        yield live
+
+
+@pytest.fixture(autouse=True)
+def stays_well(server: Live) -> Iterator[None]:
+    yield
+    assert server.engine.active == 0
+    assert httpx.get(f"{server.url}/health", timeout=1).status_code == 200
+    body = {"messages": MESSAGES, "max_tokens": 5, "ignore_eos": True}
+    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body).json()
+    assert answer["usage"]["completion_tokens"] == 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("route", ROUTES)
+def test_absurd_values_are_answered_400(server: Live, route: str) -> None:
+    honest, fields = ROUTES[route]
+    assert httpx.post(server.url + route, json=honest).status_code == 200
+    for field, values in fields.items():
+        for value in values:
+            body = json.dumps({**honest, field: value})
+            headers = {"content-type": "application/json"}
+            answer = httpx.post(server.url + route, content=body, headers=headers, timeout=20)
+            assert answer.status_code == 400, (field, str(value)[:50], answer.text[:300])
+            assert len(answer.content) < 2000
+
+
+TREE: Any = {"$defs": {"t": {"type": "array", "items": {"$ref": "#/$defs/t"}}}, "$ref": "#/$defs/t"}
+LOOP: Any = {"$defs": {"t": {"$ref": "#/$defs/t"}}, "$ref": "#/$defs/t"}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"type": "regex", "pattern": "("},
+        {"type": "regex", "pattern": "(a|aa)+$" * 500},
+        {"type": "regex", "pattern": "((((a{1,1000}){1,1000}){1,1000}){1,1000})"},
+        {"type": "regex", "pattern": "(?=a)b"},
+        {"type": "json_schema", "json_schema": {"schema": TREE}},
+        {"type": "json_schema", "json_schema": {"schema": LOOP}},
+        {"type": "json_schema", "json_schema": {"schema": {"$ref": "http://127.0.0.1:1/x"}}},
+        {"type": "json_schema", "json_schema": {"schema": {"enum": [str(i) for i in range(20_000)]}}},
+        {"type": "json_schema", "json_schema": {"schema": {"pattern": "(a*)*b", "type": "string"}}},
+    ],
+)
+def test_hostile_grammars_are_compiled_or_refused(server: Live, form: dict[str, Any]) -> None:
+    body = {"messages": MESSAGES, "max_tokens": 5, "response_format": form}
+    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60)
+    assert answer.status_code in {200, 400}, answer.text[:300]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ResourceError("no memory")])
+@pytest.mark.parametrize("stream", [False, True])
+def test_memory_that_is_not_there_fails_one_request(
+    server: Live, error: Exception, stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stepper: Any = server.engine._stepper
+    step = stepper.step
+
+    def short_of_memory(batch: Any, **options: Any) -> Any:
+        if any(len(one.tokens) > 20 for one in batch):
+            raise error
+        return step(batch, **options)
+
+    monkeypatch.setattr(stepper, "step", short_of_memory)
+    body = {"messages": [{"role": "user", "content": "long " * 20}], "max_tokens": 2, "stream": stream}
+    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body)
+    if stream:
+        assert '"code":"resources_exhausted"' in answer.text
+        assert "[DONE]" not in answer.text
+    else:
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == "resources_exhausted"
+        assert "retry-after" in answer.headers
