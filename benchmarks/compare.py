@@ -2,6 +2,8 @@
 
     python -m benchmarks.compare --quick                       SmolLM2, two minutes
     python -m benchmarks.compare tinyllama-1.1b:Q4_K_M model.gguf --workloads prefill decode
+    python -m benchmarks.compare tinyllama-1.1b:Q4_0 --neighbour   what a busy loop on a core leaves of both
+    python -m benchmarks.compare tinyllama-1.1b:Q4_0 --avx2          both with AVX2 alone
 
 A model is a path, a name of the catalogue, or SHAPE:KIND for one with random weights (made when missing).
 Figures are medians; the ratio is the median of the ratios of neighbouring runs, so that what disturbs both
@@ -12,9 +14,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +30,7 @@ from benchmarks.peer_environment import llama_cpp_python
 from benchmarks.worker import Worker, WorkerError
 from sillar import hub
 
-WORKLOADS = ("load", "prefill", "decode", "batched", "mixed", "memory")
+WORKLOADS = ("load", "prefill", "decode", "batched", "mixed", "neighbour", "memory")
 QUICK = ("load", "prefill", "decode", "batched", "memory")
 DECODE_STEPS = 24
 
@@ -41,6 +46,7 @@ class Plan:
     mixed_prompt: int = 4096
     repeats: int = 5
     threads: int = 2
+    avx2: bool = False
 
 
 DEFAULT = Plan()
@@ -116,6 +122,41 @@ def mixed(pair: Pair, plan: Plan) -> None:
     pair.add({"workload": "mixed TTFT", "size": prompt, "unit": "x alone"}, slowdowns)
 
 
+@contextmanager
+def busy_neighbour() -> Iterator[None]:
+    """A loop that never ends, alone on the last of our processors."""
+    cpu = max(os.sched_getaffinity(0))
+    code = f"import os; os.sched_setaffinity(0, {{{cpu}}})\nwhile True: pass"
+    loop = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        yield
+    finally:
+        loop.kill()
+        loop.wait()
+
+
+def neighbour(pair: Pair, plan: Plan) -> None:
+    """What a busy neighbour on one processor leaves of the speed; the ratio is of these shares."""
+    prompt, context = 512, 64
+    pair.both("reserve", sizes=[prompt + 16])
+
+    def decoding(worker: Worker) -> float:
+        worker.call("fill", streams=[0], tokens=context)
+        return statistics.median(worker.call("decode", streams=1, context=context, tokens=DECODE_STEPS))
+
+    def prefilling(worker: Worker) -> float:
+        return float(worker.call("fill", streams=[0], tokens=prompt))
+
+    def kept(worker: Worker, seconds: Callable[[Worker], float]) -> float:
+        quiet = seconds(worker)
+        with busy_neighbour():
+            return quiet / seconds(worker)
+
+    for name, run in (("prefill", prefilling), ("decode", decoding)):
+        row = {"workload": f"{name} kept beside a neighbour", "size": "", "unit": "of quiet"}
+        pair.alternate(row, plan.repeats, lambda w, run=run: kept(w, run))
+
+
 def memory(pair: Pair, _: Plan) -> None:
     resident = {engine: [use["resident"] / 2**20] for engine, use in pair.both("memory").items()}
     pair.add({"workload": "resident memory", "size": "", "unit": "MiB"}, resident)
@@ -134,10 +175,11 @@ def load(pair: Pair, plan: Plan, start: Callable[[], dict[str, Worker]]) -> None
         pair.add({"workload": f"first token, {state} start", "size": "", "unit": "s"}, samples)
 
 
-def start_workers() -> dict[str, Worker]:
+def start_workers(*, avx2: bool = False) -> dict[str, Worker]:
+    ours = {"SILLAR_ISA": "avx2"} if avx2 else {}
     return {
-        "sillar": Worker(sys.executable, "benchmarks.peer_sillar"),
-        "llama.cpp": Worker(llama_cpp_python(), "benchmarks.peer_llama_cpp"),
+        "sillar": Worker(sys.executable, "benchmarks.peer_sillar", ours),
+        "llama.cpp": Worker(llama_cpp_python(avx2_only=avx2), "benchmarks.peer_llama_cpp"),
     }
 
 
@@ -146,12 +188,12 @@ def compare(model: Path, plan: Plan) -> dict[str, Any]:
     machine.log(f"== {model.name}")
     pair = Pair(model, {})
     if "load" in plan.workloads:
-        load(pair, plan, start_workers)
-    pair.workers = start_workers()
+        load(pair, plan, lambda: start_workers(avx2=plan.avx2))
+    pair.workers = start_workers(avx2=plan.avx2)
     mixed_room = plan.mixed_prompt + 8 * 2048 if "mixed" in plan.workloads else 0
     room = max(mixed_room, *plan.decode, *plan.prefill, 2048) + 512
     about = pair.both("load", path=str(model), threads=plan.threads, room=room)
-    for run in (prefill, decode, batched, mixed, memory):
+    for run in (prefill, decode, batched, mixed, neighbour, memory):
         if run.__name__ in plan.workloads:
             try:
                 run(pair, plan)
@@ -172,7 +214,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("models", nargs="*", help="paths, catalogue names or SHAPE:KIND")
     parser.add_argument("--quick", action="store_true", help="the small default model, the main workloads")
-    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, help="default: all; --quick: not mixed")
+    parser.add_argument(
+        "--workloads", nargs="+", choices=WORKLOADS, help="default: all; --quick: the main ones"
+    )
+    parser.add_argument("--neighbour", action="store_true", help="only what a busy loop on one core leaves")
+    parser.add_argument("--avx2", action="store_true", help="both engines with AVX2 alone")
     parser.add_argument("--prefill", nargs="+", type=int, default=DEFAULT.prefill)
     parser.add_argument("--decode", nargs="+", type=int, default=DEFAULT.decode)
     parser.add_argument("--repeats", type=int, default=DEFAULT.repeats)
@@ -182,18 +228,25 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def chosen_workloads(arguments: argparse.Namespace) -> tuple[str, ...]:
+    if arguments.workloads or arguments.neighbour:
+        return (*(arguments.workloads or ()), *(("neighbour",) if arguments.neighbour else ()))
+    return QUICK if arguments.quick else WORKLOADS
+
+
 def main() -> None:
     arguments = parse()
     models = arguments.models or [hub.DEFAULT_CHAT_MODEL]
     plan = Plan(
-        workloads=tuple(arguments.workloads or (QUICK if arguments.quick else WORKLOADS)),
+        workloads=chosen_workloads(arguments),
         prefill=tuple(arguments.prefill),
         decode=tuple(arguments.decode),
         repeats=3 if arguments.quick else arguments.repeats,
         threads=arguments.threads,
+        avx2=arguments.avx2,
         batched=(1, 16) if arguments.quick else DEFAULT.batched,
     )
-    limits = roofline.limits(5, 0.05)
+    limits = {isa: found for isa, found in roofline.limits(5, 0.05).items() if isa == "avx2" or not plan.avx2}
     results = [compare(find_model(name), plan) for name in models]
     for result in results:
         report.add_shares(result, find_model(models[results.index(result)]), limits, plan.threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +29,8 @@ class Sillar(workloads.Subject):
         self._tables: list[np.ndarray] = []
 
     def load(self, path: str, threads: int, room: int, **settings: Any) -> dict[str, Any]:
-        """Settings: kv_type, isa, max_step_tokens."""
+        """Settings: kv_type, isa ($SILLAR_ISA), max_step_tokens."""
+        settings.setdefault("isa", os.environ.get("SILLAR_ISA", ""))
         self.max_step_tokens = settings.pop("max_step_tokens", self.max_step_tokens)
         self._decoder = load_decoder(path, NativeOptions(threads=threads, kv_tokens=room, **settings))
         self.vocab_size = self._decoder.vocab_size
