@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evaluations.embedding_cache import CachedEmbedder
+from evaluations.hidden import hidden
 from evaluations.models import load_embedder, load_model
 from evaluations.sets import Query, QuestionSet, as_documents, cross_lingual, load_set
 from evaluations.text_scores import contained, exact_match, f1
 from sillar.documents.answer import Answer, AnswerOptions, Style, answer
 from sillar.documents.index import Index
 from sillar.documents.interfaces import TextEmbedder
-from sillar.documents.store.protocol import Access
 from sillar.engine.language_model import LanguageModel
 
 
@@ -75,15 +75,13 @@ async def evaluate(
     tally = _Tally()
     with tempfile.TemporaryDirectory() as folder:
         async with Index.open(Path(folder) / "index.db", embedder) as index:
-            # A collection a passage: the access filter then takes a question's own passage away.
-            for name, document in as_documents(questions.passages):
-                await index.add_documents(questions.name, [(name, document)], collection=name)
+            await index.add_documents(questions.name, as_documents(questions.passages))
             await answer(questions.queries[0].text, index, model, options)
             for query in questions.queries:
                 tally.answers.append((query, await answer(query.text, index, model, options)))
                 if unanswerable:
-                    rest = Access(frozenset(questions.passages.keys() - set(query.gold)))
-                    refusal = await answer(query.text, index, None, options, rest)
+                    async with hidden(index, questions, query.gold):
+                        refusal = await answer(query.text, index, None, options)
                     tally.unanswerable += 1
                     tally.refused += refusal.abstained
     return {"name": questions.name, "queries": len(questions.queries), "passages": len(questions.passages),

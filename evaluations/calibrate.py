@@ -21,19 +21,19 @@ from numpy.typing import NDArray
 
 from evaluations.curve import draw
 from evaluations.embedding_cache import CachedEmbedder
+from evaluations.hidden import hidden
 from evaluations.models import load_embedder
 from evaluations.sets import QuestionSet, as_documents, cross_lingual, load_set
 from sillar.documents import calibration as shipped
 from sillar.documents.answer import SEARCHED
 from sillar.documents.index import Index
 from sillar.documents.interfaces import TextEmbedder
-from sillar.documents.store.protocol import Access
 from sillar.documents.support import find_support
 
 FOLDS = 8
 RATES = (0.03, 0.05, 0.08, 0.10)
 """Shares of answerable questions refused at which the unanswerable ones are counted."""
-SHIPPED_RATE = {"SAME_LANGUAGE": 0.05, "OTHER_LANGUAGE": 0.095}
+SHIPPED_RATE = {"SAME_LANGUAGE": 0.05, "OTHER_LANGUAGE": 0.09}
 """Share of answerable questions refused at the thresholds that ship."""
 _PENALTY = 0.01
 Row = tuple[Mapping[str, float], bool, str]
@@ -60,20 +60,29 @@ async def collect(questions: QuestionSet, embedder: TextEmbedder) -> list[Row]:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         async with Index.open(Path(folder) / "index.db", embedder) as index:
-            for name, document in as_documents(questions.passages):
-                await index.add_documents(questions.name, [(name, document)], collection=name)
+            await index.add_documents(questions.name, as_documents(questions.passages))
             for query in questions.queries:
-                rest = Access(frozenset(questions.passages.keys() - set(query.gold)))
                 article = query.gold[0].split("-")[0]
-                vector = await index.embed_question(query.text)
-                for access, there in ((Access(), True), (rest, False)):
-                    passages = await index.search(query.text, SEARCHED, access, vector)
-                    read = partial(index.read, index.store.document_frequency)
-                    support = await find_support(
-                        query.text, passages, embedder, read, vector, word_vectors=index.word_vectors
-                    )
-                    rows.append((support.features, there, article))
+                rows.append((await _features(index, query.text), True, article))
+                async with hidden(index, questions, query.gold):
+                    rows.append((await _features(index, query.text), False, article))
     return rows
+
+
+async def _features(index: Index, question: str) -> Mapping[str, float]:
+    vector = await index.embed_question(question)
+    passages = await index.search(question, SEARCHED, vector=vector)
+    read = partial(index.read, index.store.document_frequency)
+    support = await find_support(
+        question, passages, index.embedder, read, vector, word_vectors=index.word_vectors
+    )
+    return support.features
+
+
+def refuses(features: Mapping[str, float]) -> bool:
+    """Whether the calibration that ships refuses to answer; `features` name their pairing."""
+    pairing = shipped.OTHER_LANGUAGE if "aligned" in features else shipped.SAME_LANGUAGE
+    return not features or pairing.logit(features) < pairing.threshold
 
 
 def fit_rows(name: str, rows: Sequence[Row], rate: float) -> Fit:

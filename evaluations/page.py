@@ -62,6 +62,16 @@ dealt into 8 folds, and each is scored with weights fitted on the others.
 | pairing | rows | AUC | refused at 3 % | at 5 % | at 8 % | at 10 % | threshold |
 |---|---|---|---|---|---|---|---|
 """
+_EARLIER = """## Measured before the latest changes
+
+Not taken again since the calibration, the extractive-first answers and the tables of documents changed.
+
+"""
+_SHIPPED = """## At the thresholds that ship
+
+The weights and thresholds of sillar/documents/calibration.py on the sets that they were fitted on.
+
+"""
 _QUESTIONS = """## Whole questions over real manuals
 
     python -m evaluations.ask
@@ -111,9 +121,15 @@ def render(kept: Mapping[str, Any]) -> str:
         parts.append(
             _GENERATED.format(seed=kept["generated"]["seed"]) + table(kept["generated"]["sets"], shown)
         )
+    if "shipped" in kept:
+        parts.append(
+            _SHIPPED + table(kept["shipped"]["sets"], ("name", "abstention_rate", "unanswerable_refused"))
+        )
     if "speed" in kept:
         shown = ("name", "passages_per_second", "search_p50_ms", "search_p95_ms")
         parts.append(_SPEED + table(kept["speed"]["sets"], shown))
+    if "earlier" in kept:
+        parts.append(_EARLIER + "".join(f"- {note}\n" for note in kept["earlier"]))
     return "\n".join(parts)
 
 

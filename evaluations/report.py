@@ -56,6 +56,21 @@ async def quote_figures(arguments: argparse.Namespace) -> Figures:
     return {"sets": rows}
 
 
+async def shipped_figures(arguments: argparse.Namespace) -> Figures:
+    """What the calibration that ships refuses, from the same features as it was fitted on."""
+    embedder = CachedEmbedder(load_embedder())
+    rows = []
+    for one in pairings(arguments.sets):
+        collected = await calibrate.collect(one, embedder)
+        refused = {there: [calibrate.refuses(features) for features, here, _ in collected if here is there]
+                   for there in (True, False)}  # fmt: skip
+        shares = {there: round(sum(each) / len(each), 4) for there, each in refused.items()}
+        rows.append(
+            {"name": one.name, "abstention_rate": shares[True], "unanswerable_refused": shares[False]}
+        )
+    return {"sets": rows}
+
+
 async def calibration_figures(arguments: argparse.Namespace) -> Figures:
     fits = await calibrate.calibrate(*arguments.sets, CachedEmbedder(load_embedder()))
     curve = {fit.name.replace("_", " ").lower(): fit.points for fit in fits}
@@ -106,6 +121,7 @@ SECTIONS: dict[str, tuple[Callable[[argparse.Namespace], Coroutine[Any, Any, Fig
     "faq": (faq_figures, False),
     "quote": (quote_figures, True),
     "calibration": (calibration_figures, True),
+    "shipped": (shipped_figures, True),
     "questions": (question_figures, False),
     "generated": (generated_figures, True),
     "speed": (speed_figures, True),

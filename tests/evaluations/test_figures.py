@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from evaluations.calibrate import fit_rows
+from evaluations.curve import draw
+from evaluations.hidden import hidden
+from evaluations.page import render
 from evaluations.retrieval import figures
-from evaluations.sets import cross_lingual, load_set
+from evaluations.sets import QuestionSet, as_documents, cross_lingual, load_set
 from evaluations.text_scores import contained, exact_match, f1
+from evaluations.xquad import convert
+from tests.documents.fakes import open_index
 
 
 def test_retrieval_figures() -> None:
@@ -42,3 +48,35 @@ def test_sets_and_translations(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text('{"passages": []}')
     with pytest.raises(ValueError, match="question set"):
         load_set(tmp_path / "bad.json")
+
+
+async def test_a_hidden_passage_is_gone_and_comes_back(tmp_path: Path) -> None:
+    questions = QuestionSet("s", "en", {"0-0": "The king died in 1547.", "0-1": "Coffee is free."}, ())
+    async with open_index(tmp_path / "i.db") as index:
+        await index.add_documents("s", as_documents(questions.passages))
+        async with hidden(index, questions, ("0-0",)):
+            assert [p.document for p in await index.search("When did the king die?", 5)] == ["0-1"]
+        assert (await index.search("When did the king die?", 5))[0].document == "0-0"
+
+
+def test_a_fit_separates_what_can_be_separated() -> None:
+    rows = [({"a": float(i % 2) + i / 1000, "b": 0.0}, bool(i % 2), str(i % 16)) for i in range(320)]
+    fit = fit_rows("SAME_LANGUAGE", rows, 0.05)
+    assert fit.auc == 1.0
+    assert fit.refused[0.05] == 1.0
+    assert fit.weights["a"] > 0
+    assert draw({"one": fit.points}).count("<polyline") == 1
+
+
+def test_the_page_shows_the_sections_that_were_measured() -> None:
+    page = render({"faq": {"sets": [{"name": "f", "queries": 3, "recall@1": 0.5}]}})
+    assert "| f | 3 | 0.500 |" in page
+    assert "Risk and coverage" not in page
+
+
+def test_xquads_own_files_become_sets() -> None:
+    asked = {"question": "Who?", "answers": [{"text": "He"}, {"text": "He"}]}
+    data = {"data": [{"paragraphs": [{"context": "He did.", "qas": [asked]}]}]}
+    result = convert(data, "xquad-en", "en")
+    assert result["passages"] == [{"id": "0-0", "text": "He did."}]
+    assert result["queries"] == [{"q": "Who?", "gold": ["0-0"], "answer": ["He"]}]
