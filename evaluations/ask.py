@@ -19,8 +19,8 @@ import platformdirs
 from evaluations.corpora import MANUALS, CorpusError, fetch
 from evaluations.embedding_cache import CachedEmbedder
 from evaluations.models import load_embedder, load_model
+from sillar.documents import Index, IndexProgress
 from sillar.documents.answer import AnswerOptions, Style, answer
-from sillar.documents.index import Index, IndexProgress
 
 QUESTIONS = Path(__file__).with_name("ask_questions.json")
 BAR = 17

@@ -97,15 +97,6 @@ async def test_collections_are_filtered_before_the_best_are_chosen(folder: Path,
         assert "canary" in (await index.search("canary-7 canteen", 1))[0].text
 
 
-async def test_another_embedder_is_refused_until_rebuilt(folder: Path, tmp_path: Path) -> None:
-    async with open_index(tmp_path / "i.db") as index:
-        await index.add_folder(folder)
-    with pytest.raises(DocumentError, match="rebuild"):
-        open_index(tmp_path / "i.db", WordEmbedder("words:2"))
-    async with open_index(tmp_path / "i.db", WordEmbedder("words:2"), rebuild=True) as index:
-        assert (await index.counts()).documents == 0
-
-
 async def test_no_index_file_is_a_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     path.write_bytes(b"this is no database at all" * 100)

@@ -11,14 +11,14 @@ import sys
 import time
 from pathlib import Path
 
-from tests.documents.fakes import open_index
+from tests.documents.fakes import WordEmbedder, open_index
 
 _CHILD = """
 import asyncio, sys
 from pathlib import Path
-from tests.documents.fakes import open_index
+from tests.documents.fakes import WordEmbedder, open_index
 async def main():
-    async with open_index(Path(sys.argv[1])) as index:
+    async with open_index(Path(sys.argv[1]), WordEmbedder(sys.argv[3])) as index:
         print("open", flush=True)
         await index.add_folder(Path(sys.argv[2]), lambda step: print(step.done, flush=True))
 asyncio.run(main())
@@ -48,14 +48,16 @@ def check_whole(path: Path) -> int:
     assert all(count == _PARAGRAPHS for _, count in rows)
     chunks = connection.execute("SELECT count(*) FROM chunks").fetchone()[0]
     assert chunks == len(rows) * _PARAGRAPHS
-    assert connection.execute("SELECT count(*) FROM chunk_words").fetchone()[0] == chunks
+    tables = [f"words_{row[0]}" for row in connection.execute("SELECT id FROM collections")]
+    words = sum(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables)
+    assert words == chunks
     connection.close()
     return len(rows)
 
 
-def kill_a_run(path: Path, folder: Path, after: float) -> None:
+def kill_a_run(path: Path, folder: Path, after: float, embedder: str = "words:1") -> None:
     child = subprocess.Popen(
-        [sys.executable, "-c", _CHILD, str(path), str(folder)],
+        [sys.executable, "-c", _CHILD, str(path), str(folder), embedder],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
@@ -67,7 +69,7 @@ def kill_a_run(path: Path, folder: Path, after: float) -> None:
     child.stdout.close()
 
 
-async def test_a_killed_run_leaves_no_half_document_and_is_resumed(tmp_path: Path) -> None:
+async def test_killed_runs_and_rebuilds_leave_no_half_document_and_are_resumed(tmp_path: Path) -> None:
     folder, path = tmp_path / "docs", tmp_path / "i.db"
     make_folder(folder)
     chosen = random.Random(11)
@@ -79,4 +81,12 @@ async def test_a_killed_run_leaves_no_half_document_and_is_resumed(tmp_path: Pat
         report = await index.add_folder(folder)
         assert report.read == _FILES - before
         assert report.unchanged == before
+    assert check_whole(path) == _FILES
+    for _ in range(2):
+        kill_a_run(path, folder, chosen.uniform(0.0, 0.6), "words:2")
+        assert check_whole(path) == _FILES
+    async with open_index(path, WordEmbedder("words:2")) as index:
+        await index.add_folder(folder)
+        assert not index.stale
+        assert not await index.jobs()
     assert check_whole(path) == _FILES

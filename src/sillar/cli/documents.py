@@ -115,7 +115,10 @@ def ask(
 async def _index(
     folder: Path, path: Path, model: str, engine: EngineConfig, *, rebuild: bool, retry: bool
 ) -> IndexReport:
-    async with embedder(model, engine) as loaded, Index.open(path, loaded, rebuild=rebuild) as opened:
+    async with (
+        embedder(model, engine) as loaded,
+        Index.open(path, loaded, rebuild=rebuild, update=True) as opened,
+    ):
         with progress_bar(str(folder)) as update:
             return await opened.add_folder(
                 folder, lambda step: update(step.file, step.done, step.total), retry_failed=retry
@@ -135,6 +138,8 @@ async def _ask(
     async with AsyncExitStack() as stack:
         loaded = await stack.enter_async_context(embedder(models[0], engine))
         index = await stack.enter_async_context(Index.open(path, loaded))
+        if index.stale:
+            note(f"The index is out of date: {index.stale}. Type: sillar index DIR")
         model = await stack.enter_async_context(language_model(models[1], engine)) if models[1] else None
         async for event in stream_answer(question, index, model, wanted):
             if show:

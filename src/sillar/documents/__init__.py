@@ -4,7 +4,8 @@ from sillar.documents.answer import Answer, AnswerEvent, AnswerOptions, answer, 
 from sillar.documents.conversation import Turn
 from sillar.documents.document import Passage
 from sillar.documents.draft import Citation
-from sillar.documents.index import Index, IndexProgress, IndexReport, default_index_path
+from sillar.documents.index import Index, default_index_path
+from sillar.documents.progress import IndexProgress, IndexReport
 
 __all__ = [
     "Answer",

@@ -121,8 +121,9 @@ async def stream_answer(
     passages = found[: options.passages]
     retrieved = time.perf_counter() - started
     language = detect_language(asked, passages[0].language if passages else "en")
+    frequencies = partial(index.frequencies, access=access)
     support = await find_support(
-        asked, found, index.embedder, partial(index.read, index.store.document_frequency), vector,
+        asked, found, index.embedder, frequencies, vector,
         read=options.passages, word_vectors=index.word_vectors,
     )  # fmt: skip
     first = 0.0

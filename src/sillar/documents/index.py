@@ -5,63 +5,49 @@ its own threads.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import platformdirs
+from filelock import Timeout
 from numpy.typing import NDArray
 
 from sillar.documents.alignment import WordVectors
 from sillar.documents.chunk import ChunkSize, chunk_document
 from sillar.documents.document import Document, Passage
 from sillar.documents.folder import FolderChanges, compare
+from sillar.documents.folder_job import BATCH_CHUNKS, FolderJob
+from sillar.documents.generations import identity, remove, remove_all, shadow_of, switch
 from sillar.documents.ingest.limits import ParserLimits
-from sillar.documents.ingest.parser import FileParser
 from sillar.documents.interfaces import TextEmbedder
+from sillar.documents.progress import IndexReport, Progress
+from sillar.documents.rebuild import copy_sources, hold
 from sillar.documents.search import SearchOptions, search
-from sillar.documents.store.protocol import EVERYTHING, Access, EmbeddedDocument, FileFacts, StoreCounts
+from sillar.documents.store.jobs import FileJob, Stage
+from sillar.documents.store.protocol import (
+    EVERYTHING,
+    Access,
+    EmbeddedDocument,
+    FileFacts,
+    FileState,
+    StoreCounts,
+)
+from sillar.documents.store.schema import OlderIndexError, old_sources
 from sillar.documents.store.sqlite import SqliteStore
 from sillar.documents.store.vectors import VectorKernels
 from sillar.errors import DocumentError
 
-_BATCH_CHUNKS = 64
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class IndexProgress:
-    """One step of indexing: `file` was just read, failed or stored."""
-
-    done: int
-    total: int
-    file: str
-    failed: str | None = None
-
-
-@dataclass(slots=True)
-class IndexReport:
-    """What indexing a folder did."""
-
-    read: int = 0
-    unchanged: int = 0
-    moved: int = 0
-    deleted: int = 0
-    chunks: int = 0
-    seconds: float = 0.0
-    failed: dict[str, str] | None = None
-    """Path -> reason, of files that could not be read this time."""
-
-
-Progress = Callable[[IndexProgress], None]
 
 
 def default_index_path(folder: Path) -> Path:
@@ -76,12 +62,20 @@ class Index:
     """Documents of one or more folders. Open with `Index.open`, close when done, or use `async with`."""
 
     def __init__(
-        self, store: SqliteStore, embedder: TextEmbedder, options: SearchOptions | None = None
+        self,
+        path: Path,
+        embedder: TextEmbedder,
+        kernels: VectorKernels | None = None,
+        options: SearchOptions | None = None,
     ) -> None:
-        self.store = store
+        self.path = path
         self.embedder = embedder
         self.options = options or SearchOptions()
         self.word_vectors = WordVectors(embedder)
+        self._kernels = kernels
+        self._identity = (0, 0)
+        self._retired: list[SqliteStore] = []
+        self.store = self._open()
         self._writing = ThreadPoolExecutor(1, "index-write")
         self._reading = ThreadPoolExecutor(1, "index-read")
         self._indexing = asyncio.Lock()
@@ -93,16 +87,45 @@ class Index:
         embedder: TextEmbedder,
         *,
         rebuild: bool = False,
+        update: bool = False,
         kernels: VectorKernels | None = None,
         options: SearchOptions | None = None,
     ) -> Index:
-        """Opens or makes the index file. DocumentError when it was made by another embedder; `rebuild`
-        starts anew.
+        """Opens or makes the index file; `rebuild` starts anew.
+
+        One that was made by another embedder or other parsers is searched as it is (`stale` says why), and
+        built anew beside itself by the next add_folder. One with an older version's tables keeps
+        only its list of sources, if `update`; otherwise OlderIndexError.
         """
         if rebuild:
-            for suffix in ("", "-wal", "-shm"):
-                Path(f"{path}{suffix}").unlink(missing_ok=True)
-        return cls(SqliteStore(path, embedder.fingerprint, embedder.dim, kernels), embedder, options)
+            remove_all(path)
+        try:
+            return cls(path, embedder, kernels, options)
+        except OlderIndexError:
+            if not update:
+                raise
+        shadow = shadow_of(path)
+        remove(shadow)
+        store = SqliteStore(shadow, embedder.fingerprint, embedder.dim, kernels)
+        store.adopt_sources(old_sources(path))
+        store.close()
+        switch(path, shadow)
+        return cls(path, embedder, kernels, options)
+
+    @property
+    def stale(self) -> str:
+        """Why the index should be built anew; "" when there is no reason."""
+        return self.store.stale
+
+    def _open(self) -> SqliteStore:
+        store = SqliteStore(self.path, self.embedder.fingerprint, self.embedder.dim, self._kernels)
+        self._identity = identity(self.path)
+        return store
+
+    def _adopt(self) -> None:
+        """Opens the generation that the path names now; what still reads the one before is let finish."""
+        before, self.store = self.store, self._open()
+        self._retired.append(before)
 
     async def __aenter__(self) -> Index:
         return self
@@ -114,7 +137,8 @@ class Index:
         """Waits for running work and closes the store."""
         await asyncio.to_thread(self._writing.shutdown)
         await asyncio.to_thread(self._reading.shutdown)
-        self.store.close()
+        for store in [self.store, *self._retired]:
+            store.close()
 
     async def _write(self, function: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writing, function, *arguments)
@@ -145,17 +169,48 @@ class Index:
         root = await asyncio.to_thread(_real_folder, folder)
         started = time.monotonic()
         async with self._indexing:
-            source = await self._write(self.store.source, root)
+            await self._renew(progress, limits)
+            source = await self._write(self.store.source, root, collection)
             known = await self._write(self.store.files, source)
             changes = await asyncio.to_thread(compare, root, known, retry_failed=retry_failed)
             await self._apply(source, changes)
             report = IndexReport(unchanged=changes.unchanged + len(changes.touched), moved=len(changes.moved),
                                  deleted=len(changes.deleted), failed={})  # fmt: skip
             facts = [replace(item, collection=collection) for item in changes.read]
-            job = _FolderJob(self, root, source, report, progress, len(facts))
+            await self._write(self.store.begin_jobs, source, [item.path for item in facts], collection)
+            job = FolderJob(self, root, source, report, progress, len(facts))
             await job.run(facts, limits)
         report.seconds = time.monotonic() - started
         return report
+
+    async def _renew(self, progress: Progress | None, limits: ParserLimits | None) -> None:
+        """Builds a stale index anew beside itself and takes the new one's place; searches go on meanwhile.
+
+        An interrupted build is gone on with. Sources that are no folders any more keep what was stored.
+        """
+        if not self.stale:
+            return
+        try:
+            async with hold(Path(f"{self.path}.lock")):
+                await asyncio.to_thread(self._adopt)
+                if self.stale:
+                    shadow = await asyncio.to_thread(self._open_shadow)
+                    async with shadow:
+                        await copy_sources(self.store, shadow, progress, limits)
+                    await asyncio.to_thread(switch, self.path, shadow.path)
+                    await asyncio.to_thread(self._adopt)
+        except Timeout:
+            raise DocumentError(f"{self.path} is being rebuilt by another process.") from None
+
+    def _open_shadow(self) -> Index:
+        """The next generation, begun or gone on with; one that is stale itself is begun again."""
+        path = shadow_of(self.path)
+        shadow = Index(path, self.embedder, self._kernels, self.options)
+        if shadow.stale:
+            shadow.store.close()
+            remove(path)
+            shadow = Index(path, self.embedder, self._kernels, self.options)
+        return shadow
 
     async def _apply(self, source: int, changes: FolderChanges) -> None:
         """Deletions, moves and new times: no content changes."""
@@ -177,17 +232,36 @@ class Index:
         """Stores documents that did not come from files (`location` names their source); answers how many
         chunks.
         """
-        source = await self._write(self.store.source, Path(location))
+        source = await self._write(self.store.source, Path(location), collection)
         chunks = 0
         pending: list[EmbeddedDocument] = []
         for name, document in documents:
             content = hashlib.sha256(document.text.encode("utf-8", "replace")).hexdigest()
             facts = FileFacts(name, len(document.text), 0, content, collection)
             pending.append(EmbeddedDocument(facts, document, chunk_document(document, size), None))
-            if sum(len(item.chunks) for item in pending) >= _BATCH_CHUNKS:
+            if sum(len(item.chunks) for item in pending) >= BATCH_CHUNKS:
                 chunks += await self.store_batch(source, pending)
                 pending = []
         return chunks + await self.store_batch(source, pending)
+
+    async def known(self, location: str, collection: str) -> Mapping[str, FileState]:
+        """The documents of a source by path; the source is made when it is new."""
+        source = await self._write(self.store.source, Path(location), collection)
+        return await self._write(self.store.files, source)
+
+    async def store_documents(
+        self, location: str, items: Sequence[EmbeddedDocument], collection: str
+    ) -> None:
+        """Embeds and stores documents that are chunked already, all in one transaction."""
+        await self.store_batch(await self._write(self.store.source, Path(location), collection), items)
+
+    async def set_readers(self, collection: str, readers: Sequence[str]) -> None:
+        """Who may read a collection: names of keys or tenants, or "*" for everyone."""
+        await self._write(self.store.set_readers, collection, readers)
+
+    async def access(self, *names: str, always: Sequence[str] = ()) -> Access:
+        """What someone with these names may see, by the collections' readers, and `always`."""
+        return Access(await self.read(self.store.readable, names) | frozenset(always))
 
     async def store_batch(self, source: int, pending: Sequence[EmbeddedDocument]) -> int:
         """Embeds the chunks of some documents together and commits them in one transaction."""
@@ -224,63 +298,33 @@ class Index:
             return []
         if vector is None:
             vector = await self.embed_question(question)
+        await self._follow()
         find = partial(search, self.store, question, vector, k=k, access=access, options=self.options)
         return await self.read(find)
+
+    async def _follow(self) -> None:
+        """Goes over to a generation that another process has built, if it fits this embedder."""
+        if identity(self.path) in (self._identity, (0, 0)):
+            return
+        with contextlib.suppress(DocumentError):
+            await self.read(self._adopt)
+
+    async def frequencies(
+        self, terms: Sequence[str], access: Access = EVERYTHING
+    ) -> tuple[dict[str, int], int]:
+        """In how many chunks that the caller may see each word or stem occurs, and how many there are."""
+        return await self.read(self.store.document_frequency, terms, access)
+
+    async def advance(self, source: int, paths: Sequence[str], stage: Stage) -> None:
+        """Moves files that are being read to their next stage."""
+        await self._write(self.store.advance, source, paths, stage)
+
+    async def jobs(self, access: Access = EVERYTHING) -> list[FileJob]:
+        """Files on their way into the index, each with its stage."""
+        return await self.read(self.store.jobs, access)
 
 
 def _real_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise DocumentError(f"{folder} is not a folder.")
     return folder.resolve()
-
-
-@dataclass(slots=True)
-class _FolderJob:
-    """Reads files one after another while the chunks of the ones before are embedded and stored."""
-
-    index: Index
-    root: Path
-    source: int
-    report: IndexReport
-    progress: Progress | None
-    total: int
-    done: int = 0
-
-    async def run(self, files: Sequence[FileFacts], limits: ParserLimits | None) -> None:
-        queue: asyncio.Queue[EmbeddedDocument | None] = asyncio.Queue(maxsize=16)
-        async with FileParser(limits) as parser, asyncio.TaskGroup() as group:
-            group.create_task(self._parse(files, parser, queue))
-            group.create_task(self._store(queue))
-
-    async def _parse(
-        self, files: Sequence[FileFacts], parser: FileParser, queue: asyncio.Queue[EmbeddedDocument | None]
-    ) -> None:
-        for facts in files:
-            try:
-                parsed = await parser.parse(self.root / facts.path)
-                chunks = await asyncio.to_thread(chunk_document, parsed.document)
-                item = EmbeddedDocument(replace(facts, hash=parsed.hash), parsed.document, chunks, None)
-            except DocumentError as error:
-                item = EmbeddedDocument(facts, None, (), None, str(error))
-            await queue.put(item)
-        await queue.put(None)
-
-    async def _store(self, queue: asyncio.Queue[EmbeddedDocument | None]) -> None:
-        pending: list[EmbeddedDocument] = []
-        while (item := await queue.get()) is not None:
-            pending.append(item)
-            if sum(len(one.chunks) for one in pending) >= _BATCH_CHUNKS or len(pending) >= 256:
-                await self._flush(pending)
-                pending = []
-        await self._flush(pending)
-
-    async def _flush(self, pending: Sequence[EmbeddedDocument]) -> None:
-        self.report.chunks += await self.index.store_batch(self.source, pending)
-        for item in pending:
-            self.done += 1
-            if item.failed is None:
-                self.report.read += 1
-            elif self.report.failed is not None:
-                self.report.failed[item.facts.path] = item.failed
-            if self.progress:
-                self.progress(IndexProgress(self.done, self.total, item.facts.path, item.failed))

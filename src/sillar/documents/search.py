@@ -47,7 +47,7 @@ def search(
     options: SearchOptions,
 ) -> list[Passage]:
     """The k best passages, best first; blocking."""
-    languages = store.languages()[:3]
+    languages = store.languages(access)[:3]
     language = detect_language(question, languages[0] if languages else "en")
     stemmed = list(dict.fromkeys([language, *languages]))
     candidates = store.candidates(query_terms(question, stemmed), vector, options.candidates, access)

@@ -53,7 +53,9 @@ class Library:
     def open(cls, folder: Path, index_path: Path, embedder: Embedder) -> Library:
         """Everything beside the index: NAME.journal.db and NAME.uploads/."""
         journal = Journal(index_path.with_suffix(".journal.db"))
-        return cls(Index.open(index_path, embedder), journal, folder, index_path.with_suffix(".uploads"))
+        return cls(
+            Index.open(index_path, embedder, update=True), journal, folder, index_path.with_suffix(".uploads")
+        )
 
     async def close(self) -> None:
         """Ends running jobs; what is committed stays."""

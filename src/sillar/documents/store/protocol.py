@@ -63,6 +63,8 @@ class EmbeddedDocument:
     chunks: Sequence[Chunk]
     vectors: NDArray[np.float32] | None
     failed: str | None = None
+    kind: str = ""
+    """Of the failure; see DocumentError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,11 @@ class DocumentInfo:
     failed: str | None
     """Why it could not be read."""
     passages: int
+    kind: str = ""
+    """Of the failure; see DocumentError."""
+    notes: Sequence[str] = ()
+    """What of it could not be read."""
+    collection: str = ""
 
 
 class Store(Protocol):
@@ -107,7 +114,7 @@ class Store(Protocol):
     transaction.
     """
 
-    def source(self, location: Path) -> int:
+    def source(self, location: Path, collection: str | None = None) -> int:
         """The id of a folder, made when it is new."""
         ...
 

@@ -7,14 +7,28 @@ from pathlib import Path
 
 from sillar.errors import DocumentError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE sources (
   id INTEGER PRIMARY KEY,
-  location TEXT NOT NULL UNIQUE
+  location TEXT NOT NULL UNIQUE,
+  collection TEXT NOT NULL DEFAULT ''
 );
+CREATE TABLE collections (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE readers (
+  collection TEXT NOT NULL,
+  reader TEXT NOT NULL,
+  PRIMARY KEY (collection, reader)
+) WITHOUT ROWID;
+CREATE TABLE jobs (
+  source_id INTEGER NOT NULL REFERENCES sources(id) ON DELETE CASCADE,
+  path BLOB NOT NULL,
+  stage TEXT NOT NULL,
+  collection TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (source_id, path)
+) WITHOUT ROWID;
 CREATE TABLE documents (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   source_id INTEGER NOT NULL REFERENCES sources(id) ON DELETE CASCADE,
@@ -26,6 +40,8 @@ CREATE TABLE documents (
   mtime_ns INTEGER NOT NULL,
   hash TEXT NOT NULL,
   reason TEXT,
+  kind TEXT NOT NULL DEFAULT '',
+  notes TEXT NOT NULL DEFAULT '[]',
   text BLOB,
   collection TEXT NOT NULL DEFAULT '',
   UNIQUE (source_id, path)
@@ -47,12 +63,8 @@ CREATE TABLE chunks (
   vector BLOB NOT NULL,
   collection TEXT NOT NULL DEFAULT ''
 );
+CREATE INDEX chunks_by_language ON chunks(collection, language);
 CREATE INDEX chunks_by_document ON chunks(document_id, ordinal);
-CREATE VIRTUAL TABLE chunk_words USING fts5(exact, stemmed, headings, tokenize = "unicode61 tokenchars '_'");
-CREATE VIRTUAL TABLE chunk_terms USING fts5vocab(chunk_words, row);
-CREATE TRIGGER chunk_gone AFTER DELETE ON chunks BEGIN
-  DELETE FROM chunk_words WHERE rowid = old.id;
-END;
 """
 
 
@@ -72,8 +84,8 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Creates the tables in an empty store. Raises DocumentError when the store has another version's
-    tables.
+    """Creates the tables in an empty store. Raises OlderIndexError when the store has an older version's
+    tables, DocumentError when it has a newer one's.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -86,10 +98,31 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     except BaseException:
         connection.execute("ROLLBACK")
         raise
-    if version not in (0, SCHEMA_VERSION):
-        raise DocumentError(
-            f"{path} was written by another version of Sillar: rebuild the index (--rebuild)."
+    if 0 < version < SCHEMA_VERSION:
+        raise OlderIndexError(f"{path} was written by an older version of Sillar: index the folder again.")
+    if version > SCHEMA_VERSION:
+        raise DocumentError(f"{path} was written by a newer version of Sillar.")
+
+
+class OlderIndexError(DocumentError):
+    """An index file that has to be built again from its sources."""
+
+
+def old_sources(path: Path) -> list[tuple[str, str]]:
+    """(location, collection) of the sources of an older version's file, whatever columns it has."""
+    connection = connect(path)
+    try:
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(documents)")}
+        collection = "max(d.collection)" if "collection" in columns else "''"
+        rows = connection.execute(
+            f"SELECT s.location, {collection} FROM sources s"
+            " JOIN documents d ON d.source_id = s.id GROUP BY s.id"
         )
+        return [(str(row[0]), str(row[1])) for row in rows]
+    except sqlite3.DatabaseError:
+        return []
+    finally:
+        connection.close()
 
 
 def _statements() -> list[str]:

@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 
 from sillar.documents.document import Chunk, Document, Passage
 from sillar.documents.language import stem, words
+from sillar.documents.store import jobs
+from sillar.documents.store.load import load_document
 from sillar.documents.store.protocol import (
+    EVERYTHING,
     Access,
     Candidates,
     DocumentInfo,
@@ -29,10 +32,11 @@ from sillar.documents.store.protocol import (
 )
 from sillar.documents.store.schema import connect, prepare
 from sillar.documents.store.vectors import VectorKernels, VectorMatrix, native_kernels
-from sillar.errors import DocumentError
+from sillar.documents.store.words import WordTables
 
-BM25_WEIGHTS = (0.5, 1.0, 0.6)
-"""Of the exact words, the stems and the headings."""
+PIPELINE_VERSION = 2
+"""Raised when parsers or chunks change, so that indexes are built anew."""
+
 _PASSAGE = """
 SELECT c.id, c.document_id, d.path, d.title, c.headings, c.text, c.start, c.stop, c.page, c.last_page,
        c.first_line, c.last_line, c.language, c.ordinal
@@ -41,8 +45,9 @@ FROM chunks c JOIN documents d ON d.id = c.document_id
 
 
 _INSERT_DOCUMENT = """
-INSERT INTO documents (source_id, path, title, media_type, size, mtime_ns, hash, reason, text, collection)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO documents (source_id, path, title, media_type, size, mtime_ns, hash, reason, kind, notes,
+                       text, collection)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _INSERT_CHUNK = """
 INSERT INTO chunks (document_id, ordinal, start, stop, page, last_page, first_line, last_line, headings,
@@ -51,7 +56,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _INFO = """
 SELECT d.id, s.location, d.path, d.title, d.media_type, d.reason,
-       (SELECT count(*) FROM chunks c WHERE c.document_id = d.id)
+       (SELECT count(*) FROM chunks c WHERE c.document_id = d.id), d.kind, d.notes, d.collection
 FROM documents d JOIN sources s ON s.id = d.source_id
 """
 _COUNTS = """
@@ -63,33 +68,36 @@ class SqliteStore:
     """Implements store.protocol.Store. Two connections: one writes, one reads a snapshot at a time."""
 
     def __init__(self, path: Path, fingerprint: str, dim: int, kernels: VectorKernels | None = None) -> None:
-        """Opens or makes the store. DocumentError when it was made by another embedder or version."""
+        """Opens or makes the store. DocumentError when its tables are another version's (OlderIndexError: an
+        older one's).
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         self._writer = connect(path)
         try:
             prepare(self._writer, path)
-            self._check_fingerprint(path, fingerprint)
+            made_by = self._made_by(fingerprint)
             self._reader = connect(path)
         except BaseException:
             self._writer.close()
             raise
         self._matrix = VectorMatrix(dim, kernels or native_kernels())
+        self._words = WordTables()
+        self._comparable = made_by["embedder"] == fingerprint
+        """Whether its vectors are the embedder's; if not, it is searched by words alone."""
+        self.stale = _why_stale(made_by, fingerprint)
+        """Why it should be built anew; "" when there is no reason."""
 
     def close(self) -> None:
         """Closes both connections."""
         self._reader.close()
         self._writer.close()
 
-    def _check_fingerprint(self, path: Path, fingerprint: str) -> None:
+    def _made_by(self, fingerprint: str) -> dict[str, str]:
+        """What its chunks and vectors were made by; a new store is made by what opens it."""
         with self._transaction(self._writer):
-            row = self._writer.execute("SELECT value FROM meta WHERE key = 'embedder'").fetchone()
-            if row is None:
-                self._writer.execute("INSERT INTO meta VALUES ('embedder', ?)", (fingerprint,))
-            elif row[0] != fingerprint:
-                raise DocumentError(
-                    f"{path} was built with the embedder {row[0]}, not {fingerprint}: "
-                    "rebuild the index (--rebuild)."
-                )
+            now = {"embedder": fingerprint, "pipeline": str(PIPELINE_VERSION)}
+            self._writer.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", now.items())
+            return dict(self._writer.execute("SELECT key, value FROM meta").fetchall())
 
     @contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
@@ -101,11 +109,16 @@ class SqliteStore:
             raise
         connection.execute("COMMIT")
 
-    def source(self, location: Path) -> int:
-        """The id of a folder, made when it is new."""
+    def source(self, location: Path, collection: str | None = None) -> int:
+        """The id of a folder, made when it is new; `collection`: where its documents belong from now on."""
         name = os.fsencode(location).decode("utf-8", "backslashreplace")
         with self._transaction(self._writer):
             self._writer.execute("INSERT OR IGNORE INTO sources (location) VALUES (?)", (name,))
+            if collection is not None:
+                self._writer.execute(
+                    "UPDATE sources SET collection = ? WHERE location = ? AND collection <> ?",
+                    (collection, name, collection),
+                )
             row = self._writer.execute("SELECT id FROM sources WHERE location = ?", (name,)).fetchone()
         return int(row[0])
 
@@ -125,12 +138,18 @@ class SqliteStore:
     def _put(self, source_id: int, item: EmbeddedDocument) -> None:
         facts, path = item.facts, os.fsencode(item.facts.path)
         document = item.document or Document("", ())
-        self._writer.execute("DELETE FROM documents WHERE source_id = ? AND path = ?", (source_id, path))
+        old = self._writer.execute(
+            "SELECT id FROM documents WHERE source_id = ? AND path = ?", (source_id, path)
+        ).fetchone()
+        if old is not None:
+            self._delete(int(old[0]))
+        self._writer.execute("DELETE FROM jobs WHERE source_id = ? AND path = ?", (source_id, path))
+        words = self._words.number(self._writer, facts.collection)
         text = zlib.compress(_clean(document.text).encode("utf-8"), 1)
         cursor = self._writer.execute(
             _INSERT_DOCUMENT,
             (source_id, path, _clean(document.title), document.media_type, facts.size, facts.mtime_ns,
-             facts.hash, item.failed, text, facts.collection),
+             facts.hash, item.failed, item.kind, json.dumps(document.notes), text, facts.collection),
         )  # fmt: skip
         vectors = item.vectors.astype(np.float16) if item.vectors is not None else ()
         for ordinal, (chunk, vector) in enumerate(zip(item.chunks, vectors, strict=True)):
@@ -140,10 +159,12 @@ class SqliteStore:
                  *(chunk.lines or (None, None)), json.dumps(chunk.headings), chunk.language,
                  _clean(chunk.text), vector.tobytes(), facts.collection),
             )  # fmt: skip
-            self._writer.execute(
-                "INSERT INTO chunk_words (rowid, exact, stemmed, headings) VALUES (?, ?, ?, ?)",
-                (row.lastrowid, *_searchable(chunk, document.title)),
-            )
+            assert row.lastrowid is not None
+            self._words.insert(self._writer, words, row.lastrowid, _searchable(chunk, document.title))
+
+    def _delete(self, document: int) -> None:
+        self._words.delete_document(self._writer, document)
+        self._writer.execute("DELETE FROM documents WHERE id = ?", (document,))
 
     def touch(self, source_id: int, facts: Sequence[FileFacts]) -> None:
         """New size and time of files whose content did not change."""
@@ -164,46 +185,83 @@ class SqliteStore:
     def delete(self, document_ids: Sequence[int]) -> None:
         """Removes documents with their chunks, words and vectors."""
         with self._transaction(self._writer):
-            self._writer.executemany("DELETE FROM documents WHERE id = ?", [(i,) for i in document_ids])
+            for document in document_ids:
+                self._delete(document)
+
+    def begin_jobs(self, source_id: int, paths: Sequence[str], collection: str) -> None:
+        """The files of a source that are to be read now."""
+        with self._transaction(self._writer):
+            jobs.begin(self._writer, source_id, paths, collection)
+
+    def advance(self, source_id: int, paths: Sequence[str], stage: jobs.Stage) -> None:
+        """Moves files that are being read to their next stage."""
+        with self._transaction(self._writer):
+            jobs.advance(self._writer, source_id, paths, stage)
+
+    def jobs(self, access: Access) -> list[jobs.FileJob]:
+        """Files on their way into the store."""
+        return jobs.jobs(self._reader, access)
+
+    def sources(self) -> list[tuple[str, str]]:
+        """(location, collection) of every folder and list."""
+        return [
+            (str(row[0]), str(row[1]))
+            for row in self._reader.execute("SELECT location, collection FROM sources")
+        ]
+
+    def adopt_sources(self, sources: Sequence[tuple[str, str]]) -> None:
+        """Sources of an older file, whose documents are still to be read: the store is stale at once."""
+        with self._transaction(self._writer):
+            self._writer.executemany(
+                "INSERT OR IGNORE INTO sources (location, collection) VALUES (?, ?)", sources
+            )
+            self._writer.execute("UPDATE meta SET value = '0' WHERE key = 'pipeline'")
+
+    def paths(self, location: str) -> list[str]:
+        """Paths of a source's documents, failed ones too."""
+        rows = self._reader.execute(
+            "SELECT d.path FROM documents d JOIN sources s ON s.id = d.source_id WHERE s.location = ?"
+            " ORDER BY d.id", (location,)
+        )  # fmt: skip
+        return [os.fsdecode(row[0]) for row in rows]
+
+    def load(self, location: str, paths: Sequence[str]) -> list[EmbeddedDocument]:
+        """Documents as they were stored, without vectors."""
+        return [load_document(self._reader, location, path) for path in paths]
+
+    def set_readers(self, collection: str, readers: Sequence[str]) -> None:
+        """Who may read a collection: names of keys or tenants, or "*"."""
+        with self._transaction(self._writer):
+            jobs.set_readers(self._writer, collection, readers)
+
+    def readers(self) -> dict[str, list[str]]:
+        """Collection -> its readers."""
+        return jobs.readers(self._reader)
+
+    def readable(self, names: Sequence[str]) -> frozenset[str]:
+        """The collections that any of these names may read."""
+        return jobs.readable(self._reader, names)
 
     def candidates(
         self, terms: Sequence[Sequence[str]], vector: NDArray[np.float32], limit: int, access: Access
     ) -> Candidates:
         """The `limit` best by BM25 and by vector, with both scores of each."""
         with self._transaction(self._reader):
-            self._matrix.refresh(self._reader)
-            ids, scores = self._matrix.search(vector, limit, access)
-            similarity = dict(zip(ids.tolist(), scores.tolist(), strict=True))
-            match = _match(terms)
-            bm25 = dict(self._bm25(match, limit, access)) if match else {}
+            similarity = {}
+            if self._comparable:
+                self._matrix.refresh(self._reader)
+                ids, scores = self._matrix.search(vector, limit, access)
+                similarity = dict(zip(ids.tolist(), scores.tolist(), strict=True))
+            bm25 = self._words.search(self._reader, terms, limit, access)
             rest = [i for i in similarity if i not in bm25]
-            if match and rest:
-                bm25.update(self._bm25_of(match, rest))
+            bm25 |= self._words.scores(self._reader, terms, rest, access)
             union = np.array(sorted(similarity.keys() | bm25.keys()), np.int64)
-            cosines = self._matrix.similarities(vector, union)
+            cosines = np.zeros(len(union), np.float32)
+            if self._comparable:
+                cosines = self._matrix.similarities(vector, union)
             languages = self._languages(union.tolist())
         exact = np.array([bm25.get(i, 0.0) for i in union.tolist()], np.float32)
         return Candidates(union, cosines, exact, languages)
-
-    def _bm25(self, match: str, limit: int, access: Access) -> list[tuple[int, float]]:
-        allowed, parameters = _allowed(access, "c.collection")
-        # The filter is in the query: rows that the caller may not see never compete for a place.
-        rows = self._reader.execute(
-            f"SELECT w.rowid, -bm25(chunk_words, ?, ?, ?) AS score FROM chunk_words w"
-            f"{' JOIN chunks c ON c.id = w.rowid' if allowed else ''}"
-            f" WHERE chunk_words MATCH ?{allowed} ORDER BY score DESC LIMIT ?",
-            (*BM25_WEIGHTS, match, *parameters, limit),
-        )
-        return [(int(row[0]), float(row[1])) for row in rows]
-
-    def _bm25_of(self, match: str, ids: Sequence[int]) -> list[tuple[int, float]]:
-        marks = ",".join("?" * len(ids))
-        rows = self._reader.execute(
-            "SELECT rowid, -bm25(chunk_words, ?, ?, ?) FROM chunk_words"
-            f" WHERE chunk_words MATCH ? AND rowid IN ({marks})",
-            (*BM25_WEIGHTS, match, *ids),
-        )
-        return [(int(row[0]), float(row[1])) for row in rows]
 
     def _languages(self, ids: Sequence[int]) -> list[str]:
         marks = ",".join("?" * len(ids))
@@ -212,15 +270,12 @@ class SqliteStore:
         )
         return [rows.get(i, "") for i in ids]
 
-    def document_frequency(self, terms: Sequence[str]) -> tuple[dict[str, int], int]:
-        """In how many chunks each word or stem occurs, and how many chunks there are."""
+    def document_frequency(
+        self, terms: Sequence[str], access: Access = EVERYTHING
+    ) -> tuple[dict[str, int], int]:
+        """In how many chunks each word or stem occurs, and how many chunks there are, of those allowed."""
         with self._transaction(self._reader):
-            total = int(self._reader.execute("SELECT count(*) FROM chunks").fetchone()[0])
-            unique = list(set(terms))
-            marks = ",".join("?" * len(unique))
-            rows = self._reader.execute(f"SELECT term, doc FROM chunk_terms WHERE term IN ({marks})", unique)
-            counts = {str(row[0]): int(row[1]) for row in rows}
-        return counts, total
+            return self._words.frequencies(self._reader, terms, access)
 
     def passages(self, chunk_ids: Sequence[int], access: Access) -> Mapping[int, Passage]:
         """Chunks with where they come from, without scores."""
@@ -256,9 +311,13 @@ class SqliteStore:
         row = self._reader.execute(f"{_INFO} WHERE d.id = ?{allowed}", (document_id, *parameters)).fetchone()
         return None if row is None else _info(row)
 
-    def languages(self) -> list[str]:
-        """Languages of the chunks, the commonest first."""
-        rows = self._reader.execute("SELECT language FROM chunks GROUP BY language ORDER BY count(*) DESC")
+    def languages(self, access: Access = EVERYTHING) -> list[str]:
+        """Languages of the chunks that the caller may see, the commonest first."""
+        allowed, parameters = _allowed(access, "collection")
+        rows = self._reader.execute(
+            f"SELECT language FROM chunks WHERE 1{allowed} GROUP BY language ORDER BY count(*) DESC",
+            parameters,
+        )
         return [str(row[0]) for row in rows]
 
     def counts(self) -> StoreCounts:
@@ -275,6 +334,14 @@ def _searchable(chunk: Chunk, title: str) -> tuple[str, str, str]:
     return " ".join(exact), " ".join(stemmed), " ".join(headings)
 
 
+def _why_stale(made_by: Mapping[str, str], fingerprint: str) -> str:
+    if made_by["embedder"] != fingerprint:
+        return f"it was built with the embedder {made_by['embedder']}, not {fingerprint}"
+    if made_by["pipeline"] != str(PIPELINE_VERSION):
+        return "it was built by other parsers"
+    return ""
+
+
 def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
@@ -286,17 +353,9 @@ def _allowed(access: Access, column: str) -> tuple[str, list[str]]:
     return f" AND {column} IN ({','.join('?' * len(names))})", names
 
 
-def _quoted(term: str) -> str:
-    return '"' + term.replace('"', "") + '"'
-
-
-def _match(terms: Sequence[Sequence[str]]) -> str:
-    """The FTS5 query: any spelling of any term."""
-    return " OR ".join(_quoted(spelling) for term in terms for spelling in term)
-
-
 def _info(row: Sequence[Any]) -> DocumentInfo:
-    return DocumentInfo(row[0], row[1], os.fsdecode(row[2]), row[3], row[4], row[5], row[6])
+    return DocumentInfo(row[0], row[1], os.fsdecode(row[2]), row[3], row[4], row[5], row[6], row[7],
+                        tuple(json.loads(row[8])), row[9])  # fmt: skip
 
 
 def _passage(row: Sequence[Any]) -> Passage:

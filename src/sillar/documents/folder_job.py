@@ -1,0 +1,82 @@
+"""A run over the files of a folder: parsed one after another while the chunks of those before are
+embedded and stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sillar.documents.chunk import chunk_document
+from sillar.documents.ingest.limits import ParserLimits
+from sillar.documents.ingest.parser import FileParser
+from sillar.documents.progress import IndexProgress, IndexReport, Progress
+from sillar.documents.store.jobs import Stage
+from sillar.documents.store.protocol import EmbeddedDocument, FileFacts
+from sillar.errors import DocumentError
+
+if TYPE_CHECKING:
+    from sillar.documents.index import Index
+
+BATCH_CHUNKS = 64
+
+
+@dataclass(slots=True)
+class FolderJob:
+    """Reads files one after another while the chunks of the ones before are embedded and stored."""
+
+    index: Index
+    root: Path
+    source: int
+    report: IndexReport
+    progress: Progress | None
+    total: int
+    done: int = 0
+
+    async def run(self, files: Sequence[FileFacts], limits: ParserLimits | None) -> None:
+        queue: asyncio.Queue[EmbeddedDocument | None] = asyncio.Queue(maxsize=16)
+        async with FileParser(limits) as parser, asyncio.TaskGroup() as group:
+            group.create_task(self._parse(files, parser, queue))
+            group.create_task(self._store(queue))
+
+    async def _parse(
+        self, files: Sequence[FileFacts], parser: FileParser, queue: asyncio.Queue[EmbeddedDocument | None]
+    ) -> None:
+        for facts in files:
+            try:
+                await self._advance([facts.path], "parsing")
+                parsed = await parser.parse(self.root / facts.path)
+                await self._advance([facts.path], "chunking")
+                chunks = await asyncio.to_thread(chunk_document, parsed.document)
+                item = EmbeddedDocument(replace(facts, hash=parsed.hash), parsed.document, chunks, None)
+            except DocumentError as error:
+                item = EmbeddedDocument(facts, None, (), None, str(error), error.kind)
+            await queue.put(item)
+        await queue.put(None)
+
+    async def _advance(self, paths: Sequence[str], stage: Stage) -> None:
+        await self.index.advance(self.source, paths, stage)
+
+    async def _store(self, queue: asyncio.Queue[EmbeddedDocument | None]) -> None:
+        pending: list[EmbeddedDocument] = []
+        while (item := await queue.get()) is not None:
+            pending.append(item)
+            if sum(len(one.chunks) for one in pending) >= BATCH_CHUNKS or len(pending) >= 256:
+                await self._flush(pending)
+                pending = []
+        await self._flush(pending)
+
+    async def _flush(self, pending: Sequence[EmbeddedDocument]) -> None:
+        await self._advance([item.facts.path for item in pending], "embedding")
+        self.report.chunks += await self.index.store_batch(self.source, pending)
+        for item in pending:
+            self.done += 1
+            if item.failed is None:
+                self.report.read += 1
+            elif self.report.failed is not None:
+                self.report.failed[item.facts.path] = item.failed
+            if self.progress:
+                self.progress(IndexProgress(self.done, self.total, item.facts.path, item.failed))
