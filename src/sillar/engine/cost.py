@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _FADE = 0.98
-_LARGE = 64  # a step of so many tokens says how fast prefill is
+_LARGE = 48  # a step of so many tokens says how fast prefill is
 _KNOWN = 8  # steps before anything is said of them
 _SMALL = 32  # steps up to here say what one more row costs
 
@@ -13,15 +13,17 @@ class StepCost:
 
     def __init__(self, row_price: float = 0.15, tokens_per_second: float = 1000.0) -> None:
         self._prior = row_price
-        self._speed = {False: tokens_per_second, True: tokens_per_second}  # without streams, among them
+        self._guess = tokens_per_second
+        self._speed: dict[bool, float] = {}  # without streams, among them
         self._n = self._x = self._y = self._xx = self._xy = 0.0
 
     def observe(self, tokens: int, seconds: float, *, among_streams: bool = False) -> None:
         """A step fed so many tokens, some of them perhaps of streams that decode, and took so long."""
         if tokens >= _LARGE:
             # Large steps are rare and alike: trust a new one more.
-            speed = self._speed[among_streams]
-            self._speed[among_streams] += 0.3 * (tokens / max(seconds, 1e-6) - speed)
+            speed = tokens / max(seconds, 1e-6)
+            known = self._speed.setdefault(among_streams, speed)
+            self._speed[among_streams] = known + 0.3 * (speed - known)
         elif tokens <= _SMALL:
             self._n = self._n * _FADE + 1
             self._x = self._x * _FADE + tokens
@@ -47,7 +49,12 @@ class StepCost:
 
     def budget(self, seconds: float, least: int, most: int, *, among_streams: bool = False) -> int:
         """Tokens of a step with a prompt in it that takes about so long."""
-        return max(least, min(most, int(self._speed[among_streams] * seconds)))
+        speed = self._speed.get(among_streams) or self._speed.get(not among_streams) or self._first_guess()
+        return max(least, min(most, int(speed * seconds)))
+
+    def _first_guess(self) -> float:
+        """Before any prompt was seen: a prompt's token takes no longer than one more row of a decode step."""
+        return self._guess if self._n < _KNOWN else 1 / self._fit()[1]
 
     def _fit(self) -> tuple[float, float]:
         """Seconds of a step without rows, and of each row: least squares, or the prior's shares at first."""

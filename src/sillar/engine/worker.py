@@ -144,17 +144,21 @@ class Worker:
         running = self.scheduler.running
         streams = sum(1 for sequence in running if sequence.generated)
         least = min(streams + _LEAST_PROMPT, self._most_tokens)
-        seconds = self._seconds_among(streams) if streams else 3 * self._step_seconds
+        prompts = len(running) - streams + len(self.scheduler.waiting)
+        seconds = self._seconds_among(streams, prompts) if streams else 3 * self._step_seconds
         self._options.row_price = self.cost.row_price(max(1, len(running)))
         self._options.budget = self.cost.budget(seconds, least, self._most_tokens, among_streams=streams > 0)
 
-    def _seconds_among(self, streams: int) -> float:
-        """What a step with a prompt in it may take: a few times what the streams' own step takes."""
+    def _seconds_among(self, streams: int, prompts: int) -> float:
+        """What a step with a prompt in it may take: a few times what the streams' own step takes.
+
+        With several prompts waiting, as long as is allowed at all: longer steps are the faster ones.
+        """
         quiet = self.cost.decode_seconds(streams)
         if quiet is None:
             return self._step_seconds
         most = max(self._step_seconds, 2 * quiet)
-        return min(max(_SLOWDOWN * quiet, self._step_seconds / 2), most)
+        return most if prompts > 1 else min(max(_SLOWDOWN * quiet, self._step_seconds / 2), most)
 
     def _step_each(self, batch: Batch, error: Exception) -> list[Delivery]:
         """A step failed: each sequence again on its own, so that only the culprit fails."""
