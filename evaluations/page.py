@@ -155,9 +155,9 @@ def _fit(fit: Mapping[str, Any]) -> str:
 
 def _questions(figures: Mapping[str, Any]) -> str:
     whole, plain = figures["followups"], figures["followups_plain"]
-    wrong = "".join(f" Not right: {question!r}." for question in figures["wrong"])
-    return (
-        f"Right: {figures['right']} of {figures['questions']}.{wrong}\n\n"
+    wrong = "".join(f" Not right: {question!r}." for question in figures.get("wrong", ()))
+    twenty = f"Right: {figures['right']} of {figures['questions']}.{wrong}\n\n" if "right" in figures else ""
+    return twenty + (
         f"Follow-ups right: {whole['right']} of {whole['questions']}, {whole['refused']} refused; asked as "
         f"they stand, without the questions before them: {plain['right']}, {plain['refused']} refused. "
         f"Questions that stand for themselves and were changed: {whole['changed_wrongly']}.\n"
