@@ -41,10 +41,11 @@ WeightView checked_view(uint32_t type, const Bytes& bytes, int64_t cols) {
 
 // Activations that own their memory.
 struct QuantizedRows {
-  QuantizedRows(const kernels::MatmulKernels& table, const Rows& x, bool keep_f32) {
+  QuantizedRows(const kernels::MatmulKernels& table, const Rows& x, bool keep_f32, int64_t scale_cols) {
     const auto tokens = int64_t(x.shape(0)), cols = int64_t(x.shape(1));
     memory = Buffer(kernels::activation_bytes(tokens, cols, keep_f32) + 64);
     view = kernels::bind_activations(memory.data(), tokens, cols, keep_f32);
+    view.scale_cols = scale_cols;
     for (int64_t t = 0; t < tokens; ++t) table.quantize(x.data() + t * cols, 0, cols, t, view);
   }
   Buffer memory;
@@ -66,7 +67,7 @@ class Weights {
                                        std::optional<Rows> add_to, int threads) const {
     const kernels::MatmulKernels& table = named_kernels(isa);
     check_input(x);
-    const QuantizedRows rows(table, x, keeps_f32());
+    const QuantizedRows rows(table, x, keeps_f32(), kernels::activation_scale_cols(matrix_.type));
     const size_t tokens = x.shape(0);
     auto out = new_array<float>({tokens, size_t(matrix_.rows)});
     if (bias) require(int64_t(bias->shape(0)) == matrix_.rows, "bias: one value a row");
@@ -85,7 +86,7 @@ class Weights {
   std::vector<double> time(const std::string& isa, const Rows& x, int threads, int repeats) const {
     const kernels::MatmulKernels& table = named_kernels(isa);
     check_input(x);
-    const QuantizedRows rows(table, x, keeps_f32());
+    const QuantizedRows rows(table, x, keeps_f32(), kernels::activation_scale_cols(matrix_.type));
     Buffer out(x.shape(0) * size_t(matrix_.rows) * sizeof(float));
     ThreadPool pool({.threads = threads, .cpus = {}});
     const auto scratch = worker_scratch(table, threads);
@@ -137,18 +138,21 @@ class Weights {
   kernels::PackedMatrix matrix_;
 };
 
-nb::object quantize(const std::string& isa, const Rows& x) {
-  const QuantizedRows rows(named_kernels(isa), x, false);
+nb::object quantize(const std::string& isa, const Rows& x, int64_t scale_cols) {
+  require(scale_cols == 32 || scale_cols == 256, "scale_cols: 32 or 256");
+  const QuantizedRows rows(named_kernels(isa), x, false, scale_cols);
   const size_t tokens = x.shape(0), cols = x.shape(1);
   auto values = new_array<int8_t>({tokens, cols});
   auto scales = new_array<float>({tokens, cols / 32});
   auto sums = new_array<int16_t>({tokens, cols / 32 * 2});
-  auto group_sums = new_array<float>({tokens, cols / 32});
+  auto group_sums = new_array<int16_t>({tokens, cols / 32});
+  auto group_sums_f32 = new_array<float>({tokens, cols / 32});
   std::copy_n(rows.view.values, values.size(), values.data());
   std::copy_n(rows.view.scales, scales.size(), scales.data());
   std::copy_n(rows.view.sums, sums.size(), sums.data());
   std::copy_n(rows.view.group_sums, group_sums.size(), group_sums.data());
-  return nb::make_tuple(values, scales, sums, group_sums);
+  std::copy_n(rows.view.group_sums_f32, group_sums_f32.size(), group_sums_f32.data());
+  return nb::make_tuple(values, scales, sums, group_sums, group_sums_f32);
 }
 
 nb::ndarray<nb::numpy, float> dequantize(const std::string& isa, uint32_t type, const Bytes& bytes, int64_t cols) {
@@ -171,7 +175,8 @@ void bind_matmul(nb::module_& module) {
            "x[tokens, cols] -> out[tokens, rows]; add_to: out is added to a copy of it.")
       .def("time", &Weights::time, nb::arg("isa"), nb::arg("x"), nb::arg("threads") = 1, nb::arg("repeats") = 5,
            "Seconds of each of `repeats` products.");
-  raw.def("quantize", &quantize, nb::arg("isa"), nb::arg("x"), "values, scales, sums, group sums of x[tokens, cols].");
+  raw.def("quantize", &quantize, nb::arg("isa"), nb::arg("x"), nb::arg("scale_cols") = 32,
+          "values, scales, sums of 16, sums of 32 as int16 and as float of x[tokens, cols].");
   raw.def("dequantize", &dequantize, nb::arg("isa"), nb::arg("type"), nb::arg("bytes"), nb::arg("cols"));
 }
 

@@ -2,12 +2,14 @@
 // A table is chosen once, when a model is loaded; hot code calls its pointers.
 //
 // Numerics, the same on every ISA so that results do not depend on ISA, batch or tiling:
-//   activations are int8 with one fp32 scale a group of 32; a weight is scale * (q - zero_point) or
-//   scale * q + min, with a scale for each 32 inputs (16 in q2_k, q3_k, q6_k: two halves, 0 and 1).
-//   A group's dot product of integers (the zero point taken off) is exact in int32. For each group,
-//   in ascending order:
-//     t = float(dot_0) * scale_0;  t = fma(float(dot_1), scale_1, t)             (two halves)
-//     t = fma(float(sum_i), min_i, t)    sum_i: of the half's activations        (types with a min)
+//   activations are int8 with one fp32 scale for each 32 of them, or each 256 where a k-quant reads them.
+//   A group of 32 weights is d * (q - zero_point) or d * q + m. Its dot product of integers (the zero
+//   point taken off) is exact. For each group, in ascending order:
+//     t = float(dot) * d;  t = fma(float(sum of activations), m, t)       (types with a min)
+//     acc = fma(t, activation_scale, acc)
+//   K-quants have integer scales and mins, for 32 weights each (16 in q2_k, q3_k, q6_k), and a d and m for
+//   a block of 256; their sums over a block are exact in int32. For each block, in ascending order:
+//     t = float(sum of scale_i * dot_i) * d;  t = fma(float(sum of min_i * sum_i), -m, t)
 //     acc = fma(t, activation_scale, acc)
 //   Float weights: acc = fma(w, x, acc), one input after the other.
 #pragma once
@@ -34,7 +36,7 @@ struct PackedMatrix {
   const std::byte* data = nullptr;
 };
 // Raised with every change of the layout: packed weights are kept on disk.
-constexpr uint32_t packed_layout_version = 1;
+constexpr uint32_t packed_layout_version = 2;
 size_t packed_bytes(WeightType type, int64_t rows, int64_t cols);
 // Packs rows [row_begin, row_end) of src; row_begin a multiple of 16. dst is the whole matrix's buffer.
 void pack_rows(const WeightView& src, int64_t row_begin, int64_t row_end, std::byte* dst);
@@ -48,8 +50,12 @@ struct Activations {
   int8_t* values = nullptr;  // [tokens][cols]
   float* scales = nullptr;   // [tokens][cols / 32]
   int16_t* sums = nullptr;   // [tokens][cols / 16], the sum of each 16 values
-  float* group_sums = nullptr;  // [tokens][cols / 32], the sum of each 32 values
+  int16_t* group_sums = nullptr;    // [tokens][cols / 32], the sum of each 32 values
+  float* group_sums_f32 = nullptr;  // the same, as floats
+  int64_t scale_cols = 32;   // so many columns have one scale: what activation_scale_cols() says of their readers
 };
+// 256 for k-quants, 32 for other types, which read the coarser ones as well.
+int64_t activation_scale_cols(WeightType type);
 size_t activation_bytes(int64_t tokens, int64_t cols, bool keep_f32);
 Activations bind_activations(std::byte* memory, int64_t tokens, int64_t cols, bool keep_f32);
 
@@ -73,7 +79,7 @@ struct Tiling {
 struct MatmulKernels {
   Isa isa;
   // Quantises x[0 .. cols) into row `token` of out (and copies it into out.f32 where that is kept).
-  // [col_begin, col_end) multiples of 32 (or the row's end, with float weights): a part of the row, so
+  // [col_begin, col_end) multiples of out.scale_cols (or the row's end, with float weights): a part of the row, so
   // that an epilogue can quantise its tile.
   void (*quantize)(const float* x, int64_t col_begin, int64_t col_end, int64_t token, const Activations& out);
   void (*matmul)(const MatmulTask& task, std::byte* scratch);

@@ -7,11 +7,10 @@
 namespace sillar {
 namespace {
 
-constexpr int64_t group = 32;                 // activations are quantised in groups of 32
 constexpr int64_t max_tile_floats = 64 * 1024;  // a worker's two tiles of expanded(): half an L2
 constexpr int64_t part_rows = 128;  // two panels, four quantisation groups
 constexpr int max_products = 4;
-static_assert(part_rows * Compute::max_part_tokens <= max_tile_floats);
+static_assert(256 * Compute::max_part_tokens <= max_tile_floats);
 
 size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -85,7 +84,7 @@ void Compute::expanded(const Matrix* gate, const Matrix& up, const kernels::Acti
                        const kernels::Activations& out) const {
   const int64_t width = up.packed.rows;
   kernels::Tiling tiling = table_.matmul->tiling(up.packed, tokens, pool_.size());
-  tiling.rows = std::min((tiling.rows + group - 1) / group * group, width);
+  tiling.rows = std::min((tiling.rows + out.scale_cols - 1) / out.scale_cols * out.scale_cols, width);
   tiling.tokens = std::clamp<int64_t>(max_tile_floats / tiling.rows, 1, tiling.tokens);
   const Grid grid = make_grid(tiling, width, tokens);
   pool_.run(grid.tasks(), [&](int64_t task, int worker) {
@@ -103,9 +102,10 @@ void Compute::expanded_part(const Matrix& up, const kernels::Activations& x, int
   part.x = &x;
   part.token_begin = begin;
   part.token_end = end;
-  for (int64_t row = 0; row < up.packed.rows; row += part_rows) {
+  const int64_t rows = std::max(part_rows, out.scale_cols);
+  for (int64_t row = 0; row < up.packed.rows; row += rows) {
     part.row_begin = row;
-    part.row_end = std::min(row + part_rows, up.packed.rows);
+    part.row_end = std::min(row + rows, up.packed.rows);
     expand_tile(nullptr, up, part, out, worker);
   }
 }

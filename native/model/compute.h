@@ -2,7 +2,9 @@
 // the encoder are written in its terms.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 
 #include "base/memory.h"
@@ -27,6 +29,12 @@ struct Norm {
   const float* bias = nullptr;  // null: RMS norm
   float eps = 0;
 };
+
+// Says which matrices read x, before it is written: k-quants need coarser scales.
+inline void set_readers(kernels::Activations& x, std::initializer_list<const Matrix*> readers) {
+  x.scale_cols = 0;
+  for (const Matrix* m : readers) x.scale_cols = std::max(x.scale_cols, kernels::activation_scale_cols(m->packed.type));
+}
 
 class Compute {
  public:
@@ -79,7 +87,7 @@ class Compute {
   void quantized(const float* x, int64_t cols, int64_t tokens, const kernels::Activations& out) const;
 
   static constexpr int64_t inline_rows = 4;
-  static constexpr int64_t max_part_tokens = 512;
+  static constexpr int64_t max_part_tokens = 256;
 
  private:
   void expand_tile(const Matrix* gate, const Matrix& up, kernels::MatmulTask part, const kernels::Activations& out,

@@ -101,6 +101,7 @@ void Decoder::embed() {
 
 void Decoder::attention_block(const DecoderLayer& layer, int64_t index) {
   const Hyperparameters& h = w_.h;
+  set_readers(act_hidden_, {&layer.q, &layer.k, &layer.v});
   compute_.normalized(x_, h.hidden, {layer.attn_norm, nullptr, h.norm_eps}, tokens_, act_hidden_);
   const Product qkv[] = {{&layer.q, &act_hidden_, q_, h.q_dim(), false},
                          {&layer.k, &act_hidden_, k_, h.kv_dim(), false},
@@ -108,6 +109,7 @@ void Decoder::attention_block(const DecoderLayer& layer, int64_t index) {
   compute_.products(qkv, tokens_);
   rotate_and_store(layer, index);
   attention_.run(compute_, cache_, index, {q_, attended_, h.q_dim()});
+  set_readers(act_attended_, {&layer.o});
   compute_.quantized(attended_, h.q_dim(), tokens_, act_attended_);
   const Product out[] = {{&layer.o, &act_attended_, x_, h.hidden, true}};
   compute_.products(out, tokens_);
@@ -143,6 +145,8 @@ void Decoder::rotate_and_store(const DecoderLayer& layer, int64_t index) {
 
 void Decoder::ffn_block(const DecoderLayer& layer) {
   const Hyperparameters& h = w_.h;
+  set_readers(act_hidden_, {&layer.gate, &layer.up});
+  set_readers(act_ffn_, {&layer.down});
   compute_.normalized(x_, h.hidden, {layer.ffn_norm, nullptr, h.norm_eps}, tokens_, act_hidden_);
   compute_.expanded(&layer.gate, layer.up, act_hidden_, tokens_, act_ffn_);
   const Product down[] = {{&layer.down, &act_ffn_, x_, h.hidden, true}};
@@ -152,6 +156,7 @@ void Decoder::ffn_block(const DecoderLayer& layer) {
 void Decoder::output_rows(const LogitsSink& sink) {
   const Hyperparameters& h = w_.h;
   const auto total = static_cast<int64_t>(out_rows_.size());
+  set_readers(act_hidden_, {&w_.output});
   for (int64_t begin = 0; begin < total; begin += max_output_rows) {
     const int64_t rows = std::min(max_output_rows, total - begin);
     compute_.rows(rows, [&](int64_t i, int worker) {

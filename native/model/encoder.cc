@@ -12,7 +12,6 @@
 namespace sillar {
 namespace {
 
-constexpr int64_t quantised_group = 32;
 constexpr int64_t chunk_tokens = 192;  // short texts share an attention task: a panel of weights pays from about here
 constexpr int64_t range_tokens = 192;  // rows and their FFN activations stay in a core's cache of 1 MiB
 constexpr int64_t few_tokens = 64;     // below this a worker, all share each product
@@ -23,6 +22,14 @@ bool any_reads_f32(const EncoderWeights& w, std::initializer_list<Matrix Encoder
   return std::any_of(w.layers.begin(), w.layers.end(), [&](const EncoderLayer& layer) {
     return std::any_of(matrices.begin(), matrices.end(), [&](auto m) { return (layer.*m).reads_f32(); });
   });
+}
+
+// What any layer needs: the layers share the activations.
+int64_t scale_cols(const EncoderWeights& w, std::initializer_list<Matrix EncoderLayer::*> readers) {
+  int64_t cols = 0;
+  for (const EncoderLayer& layer : w.layers)
+    for (auto m : readers) cols = std::max(cols, kernels::activation_scale_cols((layer.*m).packed.type));
+  return cols;
 }
 
 void to_unit_length(float* x, int64_t n) {
@@ -39,7 +46,8 @@ Encoder::Encoder(const EncoderWeights& weights, const Compute& compute, int64_t 
     : w_(weights), compute_(compute), max_rows_(std::max(max_pass_tokens, weights.h.context)) {
   using L = EncoderLayer;
   const Hyperparameters& h = w_.h;
-  narrow_heads_ = quantised_group / std::gcd(h.head_dim, quantised_group);
+  const int64_t attended_scale_cols = scale_cols(w_, {&L::o});
+  narrow_heads_ = attended_scale_cols / std::gcd(h.head_dim, attended_scale_cols);
   wide_heads_ = std::max<int64_t>(1, 64 / (narrow_heads_ * h.head_dim)) * narrow_heads_;
   chunk_rows_ = std::max(chunk_tokens, h.context);
   heads_.resize(static_cast<size_t>(compute.pool().size()));
@@ -55,6 +63,9 @@ Encoder::Encoder(const EncoderWeights& weights, const Compute& compute, int64_t 
   };
   memory_ = Buffer(lay_out(nullptr));
   lay_out(memory_.data());
+  act_hidden_.scale_cols = scale_cols(w_, {&L::q, &L::k, &L::v, &L::up});
+  act_attended_.scale_cols = attended_scale_cols;
+  act_ffn_.scale_cols = scale_cols(w_, {&L::down});
   texts_.reserve(static_cast<size_t>(max_rows_));
 }
 

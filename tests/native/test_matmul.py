@@ -56,6 +56,11 @@ isas = pytest.mark.parametrize("isa", present_isas())
 types = pytest.mark.parametrize("name", sorted(TYPES))
 
 
+def scale_columns(name: str) -> int:
+    """Columns of activations that share a scale when a matrix of this type reads them."""
+    return 256 if name.endswith("_k") else 32
+
+
 def columns_for(name: str, cols: int) -> int:
     block = gguf.GGML_QUANT_SIZES[TYPES[name]][0]
     return (cols + block - 1) // block * block
@@ -76,28 +81,33 @@ def test_reference_equals_the_dequantised_product(name: str) -> None:
     dense = gguf.quants.dequantize(weights, TYPES[name]).reshape(rows, cols).astype(np.float64)
     out = kernels.Weights(int(TYPES[name]), weights, cols).matmul("reference", x)
     if name not in FLOATS:  # the same rounding of activations as the kernel's, so that only sums differ
-        values, scales, _, _ = kernels.quantize("reference", x)
+        values, scales, *_ = kernels.quantize("reference", x, scale_columns(name))
         x = values.astype(np.float32) * np.repeat(scales, 32, axis=1)
     magnitude = np.abs(x).astype(np.float64) @ np.abs(dense).T
     assert np.max(np.abs(out - x @ dense.T) / magnitude) < 2e-6
 
 
-def test_activations_lose_at_most_half_a_step() -> None:
-    x = random_rows(7, 576)
-    values, scales, sums, group_sums = kernels.quantize("reference", x)
+@pytest.mark.parametrize("scale_cols", [32, 256])
+def test_activations_lose_at_most_half_a_step(scale_cols: int) -> None:
+    x = random_rows(7, 768)
+    values, scales, sums, group_sums, group_sums_f32 = kernels.quantize("reference", x, scale_cols)
     steps = np.repeat(scales, 32, axis=1)
     assert np.all(np.abs(values * steps - x) <= 0.5001 * steps)
-    assert np.abs(values).reshape(7, -1, 32).max(axis=2).min() == 127
+    assert np.abs(values).reshape(7, -1, scale_cols).max(axis=2).min() == 127
     np.testing.assert_array_equal(sums, values.astype(np.int16).reshape(7, -1, 16).sum(axis=2))
-    np.testing.assert_array_equal(group_sums, values.astype(np.float32).reshape(7, -1, 32).sum(axis=2))
+    np.testing.assert_array_equal(group_sums, values.astype(np.int16).reshape(7, -1, 32).sum(axis=2))
+    np.testing.assert_array_equal(group_sums_f32, group_sums)
 
 
 @isas
-def test_quantised_activations_equal_the_reference(isa: str) -> None:
-    x = random_rows(3, 608) * np.float32(10) ** np.arange(-36, 40, 4, dtype=np.float32).repeat(32)
-    x[0, :32] = 0
-    for ours, expected in zip(kernels.quantize(isa, x), kernels.quantize("reference", x), strict=True):
-        np.testing.assert_array_equal(ours, expected)
+@pytest.mark.parametrize("scale_cols", [32, 256])
+def test_quantised_activations_equal_the_reference(isa: str, scale_cols: int) -> None:
+    exponents = np.resize(np.arange(-36, 40, 4, dtype=np.float32), 24).repeat(32)
+    x = random_rows(3, 768) * np.float32(10) ** exponents
+    x[0, :256] = 0
+    ours = kernels.quantize(isa, x, scale_cols)
+    for part, expected in zip(ours, kernels.quantize("reference", x, scale_cols), strict=True):
+        np.testing.assert_array_equal(part, expected)
 
 
 @isas

@@ -1,7 +1,6 @@
 // The AVX2 matmul of quantised weights: decode unpacks in registers, prefill from a panel in L1.
 //
-// Panel: 64 rows x 256 columns of bytes, [16-row tile][group][quad][16 rows][4 columns], with fp32 scales and
-// mins; the fp32 accumulators of up to 512 tokens wait in scratch from chunk to chunk. avx2_tile.h has the
+// Panel: 64 rows x 256 columns of bytes, [16-row tile][group][quad][16 rows][4 columns], with their scales; the fp32 accumulators of up to 512 tokens wait in scratch from chunk to chunk. avx2_tile.h has the
 // register tile and what bounds it.
 #include "kernels/isa_entries.h"
 #include "kernels/matmul/avx2_parts.h"
@@ -18,10 +17,12 @@ constexpr int64_t panel_tiles = 4;
 constexpr int64_t stream_tokens_max = 4;
 constexpr int64_t prefetch_ahead = 8192;
 
-struct PanelTile {
+struct alignas(64) PanelTile {
   uint8_t operands[chunk_groups * group_quads * 64];
-  float scales[chunk_groups * 2 * tile_rows];
-  float mins[chunk_groups * 2 * tile_rows];
+  float scales[chunk_groups * tile_rows];  // of a block
+  float mins[chunk_groups * tile_rows];
+  int16_t k_scales[chunk_groups * 2 * tile_rows * 2];
+  int16_t corrections[chunk_groups * tile_rows * 2];
 };
 struct Scratch {
   PanelTile panel[panel_tiles];
@@ -43,23 +44,38 @@ void store(const MatmulTask& task, int64_t row, int64_t token, const __m256 (&ac
 
 // Decode: the packed weights in the order they lie.
 template <class K, int tokens>
-void stream(const MatmulTask& task, int64_t token) {
+[[gnu::flatten]] void stream(const MatmulTask& task, int64_t token) {
   constexpr PackedFormat f = K::format;
   const int64_t blocks = task.weights->cols / f.block_cols;
-  const Tokens x = tokens_at(*task.x, token, 0);
   const auto* block = reinterpret_cast<const uint8_t*>(task.weights->data) +
                       task.row_begin / tile_rows * packed_tile_bytes(K::type, task.weights->cols);
   for (int64_t row = task.row_begin; row < task.row_end; row += tile_rows) {
     __m256 acc[tokens][2];
     unroll<tokens>([&](auto t) { acc[t.value][0] = acc[t.value][1] = _mm256_setzero_ps(); });
-    for (int64_t b = 0; b < blocks; ++b, block += packed_block_bytes(f))
-      for (int64_t g = 0; g < block_groups(f); ++g) {
-        constexpr int64_t share = packed_block_bytes(f) / block_groups(f);  // of a whole block, scales too
-        for (int64_t line = 0; line < share; line += 64)
-          _mm_prefetch(block + g * share + prefetch_ahead + line, _MM_HINT_T0);
-        add_group<K, tokens>(PackedSource<K>{block, g}, x, b * block_groups(f) + g, acc);
-      }
+    for (int64_t b = 0; b < blocks; ++b, block += packed_block_bytes(f)) {
+      for (int64_t line = 0; line < packed_block_bytes(f); line += 64)
+        _mm_prefetch(block + prefetch_ahead + line, _MM_HINT_T0);
+      const Tokens x = tokens_at(*task.x, token, b * block_groups(f));
+      if constexpr (is_k_quant(K::type)) add_k_block<K, tokens>(PackedSource<K>{block}, x, acc);
+      else add_block<K, tokens>(PackedSource<K>{block}, x, acc);
+    }
     store(task, row, token, acc);
+  }
+}
+
+template <class K>
+void unpack_scales(const PackedSource<K>& source, int64_t block, PanelTile& panel) {
+  const auto store_int16 = [](int16_t* to, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(to), v); };
+  for (int v = 0; v < 2; ++v) {
+    _mm256_store_ps(panel.scales + block * tile_rows + v * vector_rows, source.scale(v));
+    if constexpr (K::format.has_min) _mm256_store_ps(panel.mins + block * tile_rows + v * vector_rows, source.min(v));
+    if constexpr (is_k_quant(K::type))
+      for (int64_t pair = 0; pair < block_scale_count(K::format) / 2; ++pair) {
+        int16_t* to = panel.k_scales + 2 * (2 * pair * tile_rows + v * vector_rows);
+        store_int16(to, source.template k_scale<0>(pair, v));
+        store_int16(to + 2 * tile_rows, source.template k_scale<1>(pair, v));
+        store_int16(panel.corrections + 2 * (pair * tile_rows + v * vector_rows), source.correction(pair, v));
+      }
   }
 }
 
@@ -67,24 +83,20 @@ template <class K>
 void unpack(const uint8_t* tile, int64_t group_begin, int64_t groups, PanelTile& panel) {
   constexpr PackedFormat f = K::format;
   for (int64_t i = 0; i < groups; ++i) {
-    const int64_t at = group_begin + i;
-    const PackedSource<K> source{tile + at / block_groups(f) * packed_block_bytes(f), at % block_groups(f)};
+    const int64_t at = group_begin + i, group = at % block_groups(f);
+    const PackedSource<K> source{tile + at / block_groups(f) * packed_block_bytes(f)};
     unroll<2>([&](auto v) {
       unroll<int(group_quads)>([&](auto q) {
         uint8_t* to = panel.operands + (i * group_quads + q.value) * 64 + 32 * v.value;
-        _mm256_store_si256(reinterpret_cast<__m256i*>(to), source.template operand<q.value>(v.value));
-      });
-      unroll<K::halves>([&](auto h) {
-        const int64_t to = (i * K::halves + h.value) * tile_rows + v.value * vector_rows;
-        _mm256_store_ps(panel.scales + to, source.scale(h.value, v.value));
-        if constexpr (f.has_min) _mm256_store_ps(panel.mins + to, source.min(h.value, v.value));
+        _mm256_store_si256(reinterpret_cast<__m256i*>(to), source.template operand<q.value>(group, v.value));
       });
     });
+    if (group == 0) unpack_scales<K>(source, i, panel);
   }
 }
 
 template <class K, int tokens>
-void tile(const PanelTile& panel, const Tokens& x, int64_t groups, bool first, float* out) {
+[[gnu::flatten]] void tile(const PanelTile& panel, const Tokens& x, int64_t groups, bool first, float* out) {
   __m256 acc[tokens][2];
   unroll<tokens>([&](auto t) {
     unroll<2>([&](auto v) {
@@ -92,10 +104,12 @@ void tile(const PanelTile& panel, const Tokens& x, int64_t groups, bool first, f
       acc[t.value][v.value] = first ? _mm256_setzero_ps() : _mm256_load_ps(at);
     });
   });
-  for (int64_t g = 0; g < groups; ++g) {
-    const int64_t at = g * K::halves * tile_rows;
-    const PanelSource source{panel.operands + g * group_quads * 64, panel.scales + at, panel.mins + at};
-    add_group<K, tokens>(source, x, g, acc);
+  for (int64_t b = 0; b < groups / block_groups(K::format); ++b) {
+    const int64_t group = b * block_groups(K::format), at = b * tile_rows;
+    const PanelSource source{panel.operands + group * group_quads * 64, panel.scales + at, panel.mins + at,
+                             panel.k_scales, panel.corrections};
+    if constexpr (is_k_quant(K::type)) add_k_block<K, tokens>(source, x, acc);
+    else add_block<K, tokens>(source, advanced_groups(x, group), acc);
   }
   unroll<tokens>([&](auto t) {
     unroll<2>([&](auto v) { _mm256_store_ps(out + t.value * tile_rows + v.value * 8, acc[t.value][v.value]); });
@@ -181,37 +195,41 @@ float largest_of(__m256 v) {
   return _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)));
 }
 
-void quantize_group(const float* x, int8_t* values, float* scale, int16_t* sums, float* group_sum) {
-  __m256 v[4], most = _mm256_setzero_ps();
-  unroll<4>([&](auto i) {
-    v[i.value] = _mm256_loadu_ps(x + 8 * i.value);
-    most = _mm256_max_ps(most, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v[i.value]));
-  });
-  const float largest = largest_of(most);
+float largest_of(const float* x, int64_t n) {
+  __m256 most = _mm256_setzero_ps();
+  for (int64_t i = 0; i < n; i += 8)
+    most = _mm256_max_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), _mm256_loadu_ps(x + i)), most);
+  return largest_of(most);
+}
+
+void quantize_group(const float* x, float largest, int64_t token, int64_t group, const Activations& out) {
+  const int64_t at = token * (out.cols / group_cols) + group;
   const bool usable = largest > 1e-30f;
   const __m256 inverse = _mm256_set1_ps(usable ? 127.0f / largest : 0);
-  *scale = usable ? largest / 127.0f : 0;
   __m256i q[4];
   unroll<4>([&](auto i) {  // max first: it gives its second operand for NaN
-    const __m256 clamped = _mm256_min_ps(_mm256_max_ps(_mm256_mul_ps(v[i.value], inverse), _mm256_set1_ps(-127)),
-                                         _mm256_set1_ps(127));
-    q[i.value] = _mm256_cvtps_epi32(clamped);
+    const __m256 scaled = _mm256_mul_ps(_mm256_loadu_ps(x + 8 * i.value), inverse);
+    q[i.value] = _mm256_cvtps_epi32(
+        _mm256_min_ps(_mm256_max_ps(scaled, _mm256_set1_ps(-127)), _mm256_set1_ps(127)));
   });
-  sums[0] = int16_t(total(_mm256_add_epi32(q[0], q[1])));
-  sums[1] = int16_t(total(_mm256_add_epi32(q[2], q[3])));
-  *group_sum = float(sums[0] + sums[1]);
+  const int32_t sums[2] = {total(_mm256_add_epi32(q[0], q[1])), total(_mm256_add_epi32(q[2], q[3]))};
+  out.scales[at] = usable ? largest / 127.0f : 0;
+  out.sums[2 * at] = int16_t(sums[0]);
+  out.sums[2 * at + 1] = int16_t(sums[1]);
+  out.group_sums[at] = int16_t(sums[0] + sums[1]);
+  out.group_sums_f32[at] = float(sums[0] + sums[1]);
   const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // packs work inside 128-bit lanes
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(values), _mm256_permutevar8x32_epi32(bytes, order));
+  auto* values = reinterpret_cast<__m256i*>(out.values + token * out.cols + group * group_cols);
+  _mm256_storeu_si256(values, _mm256_permutevar8x32_epi32(bytes, order));
 }
 
 void quantize(const float* x, int64_t col_begin, int64_t col_end, int64_t token, const Activations& out) {
   if (out.f32) __builtin_memcpy(out.f32 + token * out.cols + col_begin, x + col_begin, size_t(col_end - col_begin) * 4);
-  const int64_t groups = out.cols / group_cols;
-  for (int64_t g = col_begin / group_cols; g < col_end / group_cols; ++g) {
-    const int64_t at = token * groups + g;
-    quantize_group(x + g * group_cols, out.values + token * out.cols + g * group_cols, out.scales + at,
-                   out.sums + 2 * at, out.group_sums + at);
+  for (int64_t col = col_begin; col + out.scale_cols <= col_end; col += out.scale_cols) {
+    const float largest = largest_of(x + col, out.scale_cols);
+    for (int64_t i = col; i < col + out.scale_cols; i += group_cols)
+      quantize_group(x + i, largest, token, i / group_cols, out);
   }
 }
 

@@ -46,31 +46,42 @@ template <WeightType type, int q>
 [[gnu::always_inline]] inline __m256 load_f16(const uint8_t* p) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
-[[gnu::always_inline]] inline __m128i load64(const uint8_t* p) {
-  return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+[[gnu::always_inline]] inline __m128i load128(const uint8_t* p) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }
 
-// The fp32 scale of half `half` of a block's group, 8 rows.
+// d of a block, and the min or minus the scale of mins, 8 rows.
 template <WeightType type>
-[[gnu::always_inline]] inline __m256 group_scale(const uint8_t* block, int64_t group, int half, int vector) {
-  constexpr PackedFormat f = packed_format(type);
-  const __m256 d = load_f16(block + d_offset(f) + 16 * vector);
-  if constexpr (f.scale_bytes == 0) return d;
-  const __m128i bytes = load64(block + scale_offset(f) + (group * f.scale_groups + half) * tile_rows + 8 * vector);
-  __m256i scale = _mm256_cvtepi8_epi32(bytes);
-  if constexpr (f.has_min && f.scale_groups == 2) scale = _mm256_and_si256(scale, _mm256_set1_epi32(15));
-  return _mm256_mul_ps(d, _mm256_cvtepi32_ps(scale));
+[[gnu::always_inline]] inline __m256 block_scale(const uint8_t* block, int vector) {
+  return load_f16(block + d_offset(packed_format(type)) + 16 * vector);
 }
 template <WeightType type>
-[[gnu::always_inline]] inline __m256 group_min(const uint8_t* block, int64_t group, int half, int vector) {
+[[gnu::always_inline]] inline __m256 block_min(const uint8_t* block, int vector) {
+  const __m256 m = load_f16(block + m_offset(packed_format(type)) + 16 * vector);
+  return is_k_quant(type) ? _mm256_xor_ps(m, _mm256_set1_ps(-0.0f)) : m;
+}
+
+// Scales (or mins) 2 * pair and 2 * pair + 1 of a k-quant's block as int16 in the 32-bit lanes of 8 rows.
+template <WeightType type>
+[[gnu::always_inline]] inline __m256i scale_pair(const uint8_t* block, int64_t pair, int vector) {
   constexpr PackedFormat f = packed_format(type);
-  const __m256 m = load_f16(block + m_offset(f) + 16 * vector);
-  if constexpr (f.scale_bytes == 0) return m;
+  const __m256i scales =
+      _mm256_cvtepi8_epi16(load128(block + scale_offset(f) + 2 * tile_rows * pair + 2 * vector_rows * vector));
+  return f.has_min && f.scale_groups == 2 ? _mm256_and_si256(scales, _mm256_set1_epi16(15)) : scales;
+}
+template <WeightType type>
+[[gnu::always_inline]] inline __m256i min_pair(const uint8_t* block, int64_t pair, int vector) {
+  constexpr PackedFormat f = packed_format(type);
   constexpr bool shared_byte = f.scale_groups == 2;
   const int64_t offset = shared_byte ? scale_offset(f) : min_offset(f);
-  __m256i min = _mm256_cvtepu8_epi32(load64(block + offset + (group * f.scale_groups + half) * tile_rows + 8 * vector));
-  if constexpr (shared_byte) min = _mm256_srli_epi32(min, 4);
-  return _mm256_mul_ps(_mm256_xor_ps(m, _mm256_set1_ps(-0.0f)), _mm256_cvtepi32_ps(min));
+  const __m256i mins = _mm256_cvtepu8_epi16(load128(block + offset + 2 * tile_rows * pair + 2 * vector_rows * vector));
+  return shared_byte ? _mm256_srli_epi16(mins, 4) : mins;
+}
+// One of a pair, twice.
+template <int which>
+[[gnu::always_inline]] inline __m256i doubled(__m256i pair) {
+  if constexpr (which == 0) return _mm256_blend_epi16(pair, _mm256_slli_epi32(pair, 16), 0xaa);
+  return _mm256_blend_epi16(_mm256_srli_epi32(pair, 16), pair, 0xaa);
 }
 
 [[gnu::always_inline]] inline __m256i broadcast32(const void* p) {

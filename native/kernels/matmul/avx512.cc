@@ -17,22 +17,30 @@ void matmul(const MatmulTask& task, std::byte* scratch) {
   matmul_panel_avx512(task, scratch);
 }
 
-void quantize_group(const float* x, int8_t* values, float* scale, int16_t* sums, float* group_sum) {
-  const __m512 a = _mm512_loadu_ps(x), b = _mm512_loadu_ps(x + 16);
-  const float largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
+float largest_of(const float* x, int64_t n) {
+  __m512 most = _mm512_setzero_ps();
+  for (int64_t i = 0; i < n; i += 16) most = _mm512_max_ps(_mm512_abs_ps(_mm512_loadu_ps(x + i)), most);
+  return _mm512_reduce_max_ps(most);
+}
+
+void quantize_group(const float* x, float largest, int64_t token, int64_t group, const Activations& out) {
+  const int64_t at = token * (out.cols / group_cols) + group;
   const bool usable = largest > 1e-30f;
   const __m512 inverse = _mm512_set1_ps(usable ? 127.0f / largest : 0);
-  *scale = usable ? largest / 127.0f : 0;
   const __m512 low = _mm512_set1_ps(-127), high = _mm512_set1_ps(127);
-  const auto rounded = [&](__m512 v) {  // max first: it gives its second operand for NaN
-    return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(_mm512_mul_ps(v, inverse), low), high));
+  const auto rounded = [&](const float* v) {  // max first: it gives its second operand for NaN
+    return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(_mm512_mul_ps(_mm512_loadu_ps(v), inverse), low), high));
   };
-  const __m512i first = rounded(a), second = rounded(b);
+  const __m512i first = rounded(x), second = rounded(x + 16);
+  int8_t* values = out.values + token * out.cols + group * group_cols;
   _mm_storeu_si128(reinterpret_cast<__m128i*>(values), _mm512_cvtepi32_epi8(first));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(values + 16), _mm512_cvtepi32_epi8(second));
-  sums[0] = int16_t(_mm512_reduce_add_epi32(first));
-  sums[1] = int16_t(_mm512_reduce_add_epi32(second));
-  *group_sum = float(sums[0] + sums[1]);
+  const int first_sum = _mm512_reduce_add_epi32(first), second_sum = _mm512_reduce_add_epi32(second);
+  out.scales[at] = usable ? largest / 127.0f : 0;
+  out.sums[2 * at] = int16_t(first_sum);
+  out.sums[2 * at + 1] = int16_t(second_sum);
+  out.group_sums[at] = int16_t(first_sum + second_sum);
+  out.group_sums_f32[at] = float(first_sum + second_sum);
 }
 
 // The largest magnitude of each of four groups.
@@ -61,13 +69,15 @@ __m512i rounded_pair(const float* x, __m512 inverse0, __m512 inverse1) {
 }
 
 // The same as quantize_group for four groups at once: their horizontal sums and divisions share instructions.
-void quantize_four(const float* x, int8_t* values, float* scales, int16_t* sums, float* group_sums) {
-  const __m128 largest = largest_of_four(x), limit = _mm_set1_ps(127.0f);
+void quantize_four(const float* x, __m128 largest, int64_t token, int64_t group, const Activations& out) {
+  const int64_t at = token * (out.cols / group_cols) + group;
+  const __m128 limit = _mm_set1_ps(127.0f);
   const __mmask8 usable = _mm_cmp_ps_mask(largest, _mm_set1_ps(1e-30f), _CMP_GT_OQ);
-  _mm_storeu_ps(scales, _mm_maskz_div_ps(usable, largest, limit));
+  _mm_storeu_ps(out.scales + at, _mm_maskz_div_ps(usable, largest, limit));
   const __m512 inverse = _mm512_castps128_ps512(_mm_maskz_div_ps(usable, limit, largest));
   const auto lane = [&](int i) { return _mm512_permutexvar_ps(_mm512_set1_epi32(i), inverse); };
   const __m512i a = rounded_pair(x, lane(0), lane(1)), b = rounded_pair(x + 64, lane(2), lane(3));
+  int8_t* values = out.values + token * out.cols + group * group_cols;
   _mm512_storeu_si512(values, a);
   _mm512_storeu_si512(values + 64, b);
   const __m512i ones = _mm512_set1_epi8(1), zero = _mm512_setzero_si512();
@@ -76,24 +86,27 @@ void quantize_four(const float* x, int8_t* values, float* scales, int16_t* sums,
   const __m512i halves = _mm512_add_epi32(pairs, _mm512_shuffle_epi32(pairs, _MM_PERM_CDAB));
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 2, 6, 10, 14, 0, 0, 0, 0, 0, 0, 0, 0);
   const __m128i eight = _mm256_cvtepi32_epi16(_mm512_castsi512_si256(_mm512_permutexvar_epi32(order, halves)));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(sums), eight);
-  _mm_storeu_ps(group_sums, _mm_cvtepi32_ps(_mm_madd_epi16(eight, _mm_set1_epi16(1))));
+  const __m128i four = _mm_madd_epi16(eight, _mm_set1_epi16(1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out.sums + 2 * at), eight);
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(out.group_sums + at), _mm_packs_epi32(four, four));
+  _mm_storeu_ps(out.group_sums_f32 + at, _mm_cvtepi32_ps(four));
 }
 
 void quantize(const float* x, int64_t col_begin, int64_t col_end, int64_t token, const Activations& out) {
   if (out.f32) __builtin_memcpy(out.f32 + token * out.cols + col_begin, x + col_begin, size_t(col_end - col_begin) * 4);
-  const int64_t groups = out.cols / group_cols;
-  int64_t g = col_begin / group_cols;
-  for (; g + 4 <= col_end / group_cols; g += 4) {
-    const int64_t at = token * groups + g;
-    quantize_four(x + g * group_cols, out.values + token * out.cols + g * group_cols, out.scales + at,
-                  out.sums + 2 * at, out.group_sums + at);
+  constexpr int64_t four = 4 * group_cols;
+  int64_t col = col_begin;
+  if (out.scale_cols != group_cols) {
+    for (; col + out.scale_cols <= col_end; col += out.scale_cols) {
+      const __m128 largest = _mm_set1_ps(largest_of(x + col, out.scale_cols));
+      for (int64_t i = col; i < col + out.scale_cols; i += four) quantize_four(x + i, largest, token, i / group_cols, out);
+    }
+    return;
   }
-  for (; g < col_end / group_cols; ++g) {
-    const int64_t at = token * groups + g;
-    quantize_group(x + g * group_cols, out.values + token * out.cols + g * group_cols, out.scales + at,
-                   out.sums + 2 * at, out.group_sums + at);
-  }
+  for (; col + four <= col_end; col += four)
+    quantize_four(x + col, largest_of_four(x + col), token, col / group_cols, out);
+  for (; col + group_cols <= col_end; col += group_cols)
+    quantize_group(x + col, largest_of(x + col, group_cols), token, col / group_cols, out);
 }
 
 Tiling tiling(const PackedMatrix& weights, int64_t tokens, int threads) {

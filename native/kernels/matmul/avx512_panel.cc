@@ -1,10 +1,11 @@
 // Prefill: a panel of 64 rows x 256 columns is unpacked to bytes once and used by up to 512 tokens.
 //
-// Panel (16 KiB, stays in L1): [group of 32 columns][quad][4 row vectors][16 rows][4 columns], fp32 scales
-// and mins [group][half][4 row vectors][16 rows]. Register tile: 4 row vectors x 3 tokens, 12 int32 and 12
-// fp32 accumulators; the fp32 ones wait in scratch from chunk to chunk, so that groups add up in order.
-// Bound by the two pipes that do vpdpbusd and FMA: 96 dot products, 12 multiplications, 12 (with mins 24,
-// with halves 24) FMAs a group and tile; the converts use other pipes, the loads are half of what is possible.
+// Panel (16 KiB, stays in L1): [group of 32 columns][quad][4 row vectors][16 rows][4 columns], and the scales of
+// 4 row vectors. Register tile: 4 row vectors x 3 tokens, 12 int32 accumulators of one scale's columns and 12 of
+// all (fp32 by groups, or k-quants' int32); the fp32 ones wait in scratch from chunk to chunk, so that they add
+// up in order. Bound by the two pipes that do vpdpbusd, multiplication and FMA. A group and tile: 96 vpdpbusd,
+// 12 multiplications, 12 FMAs (with mins 24); k-quants 12 (24) integer multiplications, and in 8 groups 48 vpdpwssd
+// and 36 of the others. Converts and additions use other pipes, the loads are half of what is possible.
 #include "kernels/matmul/avx512_parts.h"
 #include "kernels/matmul/avx512_unpack.h"
 #include "kernels/matmul/tokens.h"
@@ -18,9 +19,10 @@ constexpr int panel_vectors = 4;        // 64 rows
 
 struct alignas(64) Panel {
   uint8_t operands[chunk_groups * group_quads * panel_vectors * 64];
-  float scales[chunk_groups * 2 * panel_vectors * tile_rows];
-  float mins[chunk_groups * 2 * panel_vectors * tile_rows];
-  int32_t zero_points[2];  // of a half: a pair of int16, see zero_point_pair
+  float scales[chunk_groups * panel_vectors * tile_rows];      // [group][vector][row]; k-quants: d, [vector][row]
+  float mins[chunk_groups * panel_vectors * tile_rows];        // k-quants: -m
+  int32_t k_scales[chunk_groups * 2 * panel_vectors * tile_rows];      // [scale][vector][row]
+  int16_t k_mins[chunk_groups * panel_vectors * 2 * tile_rows];        // [pair][vector][row][2]
 };
 
 struct Scratch {
@@ -29,15 +31,17 @@ struct Scratch {
 };
 static_assert(sizeof(Scratch) <= panel_scratch_bytes_avx512);
 
-// What the register tiles need to know about a type.
-template <int halves_, bool has_min_>
+// What the register tiles need to know about a type; several types share one.
+template <int k_halves_, bool has_min_, int zero_point_>
 struct Kind {
-  static constexpr int halves = halves_;
+  static constexpr int k_halves = k_halves_;  // 0: not a k-quant
   static constexpr bool has_min = has_min_;
-  static constexpr int token_tile = halves == 1 ? 3 : 2;  // two halves keep their partial sums in registers too
+  static constexpr int zero_point = zero_point_;
 };
-template <WeightType type>
-using KindOf = Kind<packed_format(type).scale_groups, packed_format(type).has_min>;
+template <WeightType type, PackedFormat f = packed_format(type)>
+using KindOf = Kind<is_k_quant(type) ? f.scale_groups : 0, f.has_min, f.zero_point>;
+
+constexpr int token_tile = 3;
 
 // Unpacks groups [group_begin, group_begin + groups) of `vectors` row tiles.
 template <WeightType type>
@@ -52,37 +56,31 @@ void unpack(const uint8_t* tiles, int64_t tile_bytes, int vectors, int64_t group
       unroll<int(group_quads)>([&](auto q) {
         _mm512_store_si512(operands + q.value * vectors * 64, quad<type, q.value>(planes));
       });
+      if (group != 0) continue;
       const BlockScales scales = block_scales<type>(block);
-      for (int half = 0; half < f.scale_groups; ++half) {
-        const int64_t to = ((i * f.scale_groups + half) * vectors + r) * tile_rows;
-        _mm512_store_ps(panel.scales + to, group_scale<type>(scales, block, group, half));
-        if constexpr (f.has_min) _mm512_store_ps(panel.mins + to, group_min<type>(scales, block, group, half));
-      }
+      _mm512_store_ps(panel.scales + (i * vectors + r) * tile_rows, scales.d);
+      _mm512_store_ps(panel.mins + (i * vectors + r) * tile_rows, scales.m);
+      if constexpr (is_k_quant(type))
+        for (int64_t pair = 0; pair < correction_pairs(f); ++pair) {
+          int32_t* to = panel.k_scales + (2 * pair * vectors + r) * tile_rows;
+          const __m512i two = scale_pair<type>(block, pair);
+          _mm512_store_si512(to, widened<0>(two));
+          _mm512_store_si512(to + vectors * tile_rows, widened<1>(two));
+          if constexpr (f.has_min)
+            _mm512_store_si512(panel.k_mins + (pair * vectors + r) * 2 * tile_rows, min_pair<type>(block, pair));
+        }
     }
 }
 
-// Integer dot products of half a group (or a whole one).
-template <class K, int vectors, int tokens>
-[[gnu::always_inline]] inline void dot(const Panel& panel, const Tokens& x, int64_t group, int half,
-                                       __m512i (&acc)[tokens][vectors]) {
-  constexpr int quads = int(group_quads) / K::halves;
-  const uint8_t* operands = panel.operands + group * group_quads * vectors * 64;
-  unroll<tokens>([&](auto t) {
-    __m512i start = _mm512_setzero_si512();
-    if constexpr (!K::has_min) {
-      const __m512i sums = broadcast32(x.sums + 2 * (t.value * x.groups + group));
-      start = _mm512_dpwssd_epi32(start, sums, broadcast32(panel.zero_points + half));
-    }
-    unroll<vectors>([&](auto r) { acc[t.value][r.value] = start; });
-  });
+// acc += integer dot products of `quads` quads; `values` steps by `cols` from token to token.
+template <int quads, int vectors, int tokens>
+[[gnu::always_inline]] inline void add_dots(const uint8_t* operands, const int8_t* values, int64_t cols,
+                                            __m512i (&acc)[tokens][vectors]) {
   unroll<quads>([&](auto q) {
-    const int64_t at = half * quads + q.value;
     __m512i value[tokens];
-    unroll<tokens>([&](auto t) {
-      value[t.value] = broadcast32(x.values + t.value * x.cols + group * group_cols + 4 * at);
-    });
+    unroll<tokens>([&](auto t) { value[t.value] = broadcast32(values + t.value * cols + 4 * q.value); });
     unroll<vectors>([&](auto r) {
-      const __m512i operand = load512(operands + (at * vectors + r.value) * 64);
+      const __m512i operand = load512(operands + (q.value * vectors + r.value) * 64);
       unroll<tokens>([&](auto t) {
         acc[t.value][r.value] = _mm512_dpbusd_epi32(acc[t.value][r.value], operand, value[t.value]);
       });
@@ -90,54 +88,97 @@ template <class K, int vectors, int tokens>
   });
 }
 
+// A dot product's start: minus the zero point times the sum of a group's activations; of one half of it, or both.
+template <int zero_point, bool first_half, bool second_half>
+[[gnu::always_inline]] inline __m512i dot_start(const int16_t* sums) {
+  constexpr uint32_t factor = uint32_t(-zero_point) & 0xffff;
+  constexpr uint32_t pair = (first_half ? factor : 0) | (second_half ? factor << 16 : 0);
+  if constexpr (zero_point == 0) return _mm512_setzero_si512();
+  return _mm512_dpwssd_epi32(_mm512_setzero_si512(), broadcast32(sums), _mm512_set1_epi32(int(pair)));
+}
+
 // acc += one group of all (token, row vector) pairs.
 template <class K, int vectors, int tokens>
 [[gnu::always_inline]] inline void add_group(const Panel& panel, const Tokens& x, int64_t group,
                                              __m512 (&acc)[tokens][vectors]) {
-  const int64_t at = group * K::halves * vectors * tile_rows;
+  const int64_t at = group * vectors * tile_rows;
   __m512i dots[tokens][vectors];
-  __m512 sum[tokens][vectors];
-  dot<K, vectors, tokens>(panel, x, group, 0, dots);
   unroll<tokens>([&](auto t) {
-    unroll<vectors>([&](auto r) {
-      const __m512 scale = _mm512_load_ps(panel.scales + at + r.value * tile_rows);
-      sum[t.value][r.value] = _mm512_mul_ps(_mm512_cvtepi32_ps(dots[t.value][r.value]), scale);
-    });
+    const __m512i start = dot_start<K::zero_point, true, true>(x.sums + 2 * (t.value * x.groups + group));
+    unroll<vectors>([&](auto r) { dots[t.value][r.value] = start; });
   });
-  if constexpr (K::halves == 2) {
-    dot<K, vectors, tokens>(panel, x, group, 1, dots);
-    unroll<tokens>([&](auto t) {
-      unroll<vectors>([&](auto r) {
-        const __m512 scale = _mm512_load_ps(panel.scales + at + (vectors + r.value) * tile_rows);
-        const __m512 value = _mm512_cvtepi32_ps(dots[t.value][r.value]);
-        sum[t.value][r.value] = _mm512_fmadd_ps(value, scale, sum[t.value][r.value]);
-      });
-    });
-  }
+  add_dots<group_quads>(panel.operands + group * group_quads * vectors * 64, x.values + group * group_cols, x.cols, dots);
   unroll<tokens>([&](auto t) {
     const int64_t token_group = t.value * x.groups + group;
-    if constexpr (K::has_min)
-      unroll<K::halves>([&](auto h) {
-        const __m512 total = _mm512_set1_ps(K::halves == 1 ? x.group_sums[token_group]
-                                                           : float(x.sums[2 * token_group + h.value]));
-        unroll<vectors>([&](auto r) {
-          const __m512 min = _mm512_load_ps(panel.mins + at + (h.value * vectors + r.value) * tile_rows);
-          sum[t.value][r.value] = _mm512_fmadd_ps(total, min, sum[t.value][r.value]);
-        });
-      });
     const __m512 x_scale = _mm512_set1_ps(x.scales[token_group]);
     unroll<vectors>([&](auto r) {
-      acc[t.value][r.value] = _mm512_fmadd_ps(sum[t.value][r.value], x_scale, acc[t.value][r.value]);
+      const __m512 scale = _mm512_load_ps(panel.scales + at + r.value * tile_rows);
+      __m512 sum = _mm512_mul_ps(_mm512_cvtepi32_ps(dots[t.value][r.value]), scale);
+      if constexpr (K::has_min) {
+        const __m512 min = _mm512_load_ps(panel.mins + at + r.value * tile_rows);
+        sum = _mm512_fmadd_ps(_mm512_set1_ps(x.group_sums_f32[token_group]), min, sum);
+      }
+      acc[t.value][r.value] = _mm512_fmadd_ps(sum, x_scale, acc[t.value][r.value]);
+    });
+  });
+}
+
+// sums += scale `i` of a block times its dot product.
+template <class K, int half, int vectors, int tokens>
+[[gnu::always_inline]] inline void add_scaled(const Panel& panel, const Tokens& x, int64_t i,
+                                              __m512i (&sums)[tokens][vectors]) {
+  constexpr int quads = int(group_quads) / K::k_halves;
+  __m512i dots[tokens][vectors];
+  unroll<tokens>([&](auto t) {
+    const int16_t* x_sums = x.sums + 2 * (t.value * x.groups + i / K::k_halves);
+    const __m512i start = dot_start<K::zero_point, half == 0, half == K::k_halves - 1>(x_sums);
+    unroll<vectors>([&](auto r) { dots[t.value][r.value] = start; });
+  });
+  add_dots<quads>(panel.operands + i * quads * vectors * 64, x.values + i * quads * 4, x.cols, dots);
+  unroll<vectors>([&](auto r) {
+    const __m512i scale = _mm512_load_si512(panel.k_scales + (i * vectors + r.value) * tile_rows);
+    unroll<tokens>([&](auto t) {
+      __m512i& sum = sums[t.value][r.value];
+      sum = _mm512_add_epi32(sum, _mm512_mullo_epi32(dots[t.value][r.value], scale));
+    });
+  });
+}
+
+// acc += a k-quant's block of 256 columns.
+template <class K, int vectors, int tokens>
+[[gnu::always_inline]] inline void add_k_block(const Panel& panel, const Tokens& x, float* acc, bool first) {
+  __m512i sums[tokens][vectors];
+  unroll<tokens>([&](auto t) { unroll<vectors>([&](auto r) { sums[t.value][r.value] = _mm512_setzero_si512(); }); });
+  for (int64_t group = 0; group < chunk_groups; ++group)
+    unroll<K::k_halves>([&](auto half) {
+      add_scaled<K, half.value>(panel, x, group * K::k_halves + half.value, sums);
+    });
+  unroll<tokens>([&](auto t) {
+    const int16_t* x_sums = K::k_halves == 1 ? x.group_sums + t.value * x.groups : x.sums + 2 * t.value * x.groups;
+    const __m512 x_scale = _mm512_set1_ps(x.scales[t.value * x.groups]);
+    unroll<vectors>([&](auto r) {
+      const int64_t at = r.value * tile_rows;
+      __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[t.value][r.value]), _mm512_load_ps(panel.scales + at));
+      if constexpr (K::has_min) {
+        const auto mins = [&](int i) { return _mm512_load_si512(panel.k_mins + 2 * (i * vectors * tile_rows + at)); };
+        const __m512i total = correction<int(chunk_groups) * K::k_halves / 2>(mins, x_sums);
+        value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(total), _mm512_load_ps(panel.mins + at), value);
+      }
+      float* to = acc + t.value * vectors * tile_rows + at;
+      _mm512_store_ps(to, _mm512_fmadd_ps(value, x_scale, first ? _mm512_setzero_ps() : _mm512_load_ps(to)));
     });
   });
 }
 
 template <class K, int vectors, int tokens>
-void tile(const Panel& panel, const Tokens& x, int64_t groups, bool first, float* out) {
-  __m512 acc[tokens][vectors];
+[[gnu::flatten]] void tile(const Panel& panel, const Tokens& x, int64_t groups, bool first, float* out) {
   unroll<tokens>([&](auto t) {
     for (int64_t line = 0; line < groups * group_cols; line += 64)  // the tile after this one
       _mm_prefetch(reinterpret_cast<const char*>(x.values + (tokens + t.value) * x.cols + line), _MM_HINT_T0);
+  });
+  if constexpr (K::k_halves != 0) return add_k_block<K, vectors, tokens>(panel, x, out, first);
+  __m512 acc[tokens][vectors];
+  unroll<tokens>([&](auto t) {
     unroll<vectors>([&](auto r) {
       acc[t.value][r.value] =
           first ? _mm512_setzero_ps() : _mm512_load_ps(out + (t.value * vectors + r.value) * tile_rows);
@@ -155,7 +196,7 @@ void tile(const Panel& panel, const Tokens& x, int64_t groups, bool first, float
 template <class K, int vectors>
 void multiply(const Panel& panel, Tokens x, int64_t tokens, int64_t groups, bool first, float* out) {
   const auto advance = [&](int64_t n) { x = advanced(x, n), out += n * vectors * tile_rows, tokens -= n; };
-  for (; tokens >= K::token_tile; advance(K::token_tile)) tile<K, vectors, K::token_tile>(panel, x, groups, first, out);
+  for (; tokens >= token_tile; advance(token_tile)) tile<K, vectors, token_tile>(panel, x, groups, first, out);
   if (tokens == 2) tile<K, vectors, 2>(panel, x, groups, first, out);
   if (tokens == 1) tile<K, vectors, 1>(panel, x, groups, first, out);
 }
@@ -185,7 +226,6 @@ void multiply_rows(const MatmulTask& task, int64_t row, int64_t token, int64_t t
 
 template <WeightType type>
 void panels(const MatmulTask& task, Scratch& scratch) {
-  for (int half = 0; half < 2; ++half) scratch.panel.zero_points[half] = zero_point_pair<type>(half);
   for (int64_t token = task.token_begin; token < task.token_end; token += token_block) {
     const int64_t tokens = task.token_end - token < token_block ? task.token_end - token : token_block;
     for (int64_t row = task.row_begin; row < task.row_end; row += panel_vectors * tile_rows) {

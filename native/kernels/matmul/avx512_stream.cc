@@ -1,7 +1,8 @@
 // Decode: 1 to 32 tokens against weights that are read in the order they lie, unpacked in registers.
 //
-// Tile: 16 rows x up to 16 tokens, 16 fp32 accumulators and 8 operands in registers. A group of 32 columns: 8 operands of 64 bytes, each used by every token
-// (vpdpbusd with the activation as a broadcast 32-bit operand), then one convert, multiply and FMA a token.
+// Tile: 16 rows x up to 16 tokens, 16 accumulators and 8 operands in registers. A group of 32 columns: 8 operands
+// of 64 bytes, each used by every token (vpdpbusd with the activation as a broadcast 32-bit operand), then one
+// convert, multiply and FMA a token; k-quants: a multiplication by the integer scale, floats once in 256 columns.
 // Bound by memory with few tokens, by vpdpbusd and the unpacking's shifts and ands from about 3 on.
 #include "kernels/matmul/avx512_parts.h"
 #include "kernels/matmul/avx512_unpack.h"
@@ -12,68 +13,107 @@ namespace {
 
 constexpr int64_t prefetch_ahead = 8192;
 
-template <WeightType type, int half>
-[[gnu::always_inline]] inline __m512i dot(const __m512i* operands, const int8_t* values, const int16_t* sums) {
+// Each group fetches its share of a whole block ahead: the scales at a block's end, too, come in time.
+template <WeightType type>
+[[gnu::always_inline]] inline void prefetch_share(const uint8_t* block, int64_t group) {
   constexpr PackedFormat f = packed_format(type);
-  constexpr int quads = int(group_quads) / f.scale_groups;
-  __m512i acc = _mm512_setzero_si512();
-  if constexpr (f.zero_point != 0)
-    acc = _mm512_dpwssd_epi32(acc, broadcast32(sums), _mm512_set1_epi32(zero_point_pair<type>(half)));
-  unroll<quads>([&](auto q) {
-    constexpr int at = half * quads + q.value;
-    acc = _mm512_dpbusd_epi32(acc, operands[at], broadcast32(values + 4 * at));
-  });
-  return acc;
-}
-
-// One group of 32 columns, all tokens.
-template <WeightType type, int tokens>
-[[gnu::always_inline]] inline void add_group(const uint8_t* block, const BlockScales& scales, int64_t group,
-                                             const Tokens& x, int64_t x_group, __m512* acc) {
-  constexpr PackedFormat f = packed_format(type);
-  const uint8_t* planes = block + group * group_bytes(f);
-  // Each group fetches its share of a whole block: the scales at a block's end, too, come in time.
   constexpr int64_t share = packed_block_bytes(f) / block_groups(f);
   for (int64_t line = 0; line < share; line += 64)
     _mm_prefetch(reinterpret_cast<const char*>(block + group * share + prefetch_ahead + line), _MM_HINT_T0);
-  __m512i operands[group_quads];
-  unroll<int(group_quads)>([&](auto q) { operands[q.value] = quad<type, q.value>(planes); });
-  __m512 scale[2], min[2];
-  unroll<f.scale_groups>([&](auto h) {
-    scale[h.value] = group_scale<type>(scales, block, group, h.value);
-    if constexpr (f.has_min) min[h.value] = group_min<type>(scales, block, group, h.value);
+}
+
+// `start` plus the dot product of quads [begin, begin + quads) of a group with one token.
+template <int begin, int quads>
+[[gnu::always_inline]] inline __m512i dot(__m512i start, const __m512i* operands, const int8_t* values) {
+  unroll<quads>([&](auto q) {
+    start = _mm512_dpbusd_epi32(start, operands[q.value], broadcast32(values + 4 * (begin + q.value)));
   });
+  return start;
+}
+
+template <WeightType type, int begin, int quads>
+[[gnu::always_inline]] inline void load_operands(const uint8_t* planes, __m512i* operands) {
+  unroll<quads>([&](auto q) { operands[q.value] = quad<type, begin + q.value>(planes); });
+}
+
+// A block of 32 columns, all tokens.
+template <WeightType type, int tokens>
+[[gnu::always_inline]] inline void add_block(const uint8_t* block, const Tokens& x, __m512* acc) {
+  constexpr PackedFormat f = packed_format(type);
+  prefetch_share<type>(block, 0);
+  const BlockScales scales = block_scales<type>(block);
+  __m512i operands[group_quads];
+  load_operands<type, 0, group_quads>(block, operands);
   unroll<tokens>([&](auto token) {
     constexpr int t = token.value;
-    const int8_t* values = x.values + t * x.cols + x_group * group_cols;
-    const int64_t at = t * x.groups + x_group;
-    __m512 sum = _mm512_mul_ps(_mm512_cvtepi32_ps(dot<type, 0>(operands, values, x.sums + 2 * at)), scale[0]);
-    if constexpr (f.scale_groups == 2)
-      sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot<type, 1>(operands, values, x.sums + 2 * at)), scale[1], sum);
-    if constexpr (f.has_min && f.scale_groups == 1)
-      sum = _mm512_fmadd_ps(_mm512_set1_ps(x.group_sums[at]), min[0], sum);
-    if constexpr (f.has_min && f.scale_groups == 2)
-      unroll<2>([&](auto h) {
-        sum = _mm512_fmadd_ps(_mm512_set1_ps(float(x.sums[2 * at + h.value])), min[h.value], sum);
-      });
+    const int64_t at = t * x.groups;
+    __m512i start = _mm512_setzero_si512();
+    if constexpr (f.zero_point != 0)
+      start = _mm512_dpwssd_epi32(start, broadcast32(x.sums + 2 * at), _mm512_set1_epi16(-f.zero_point));
+    const __m512i dots = dot<0, group_quads>(start, operands, x.values + t * x.cols);
+    __m512 sum = _mm512_mul_ps(_mm512_cvtepi32_ps(dots), scales.d);
+    if constexpr (f.has_min) sum = _mm512_fmadd_ps(_mm512_set1_ps(x.group_sums_f32[at]), scales.m, sum);
     acc[t] = _mm512_fmadd_ps(sum, _mm512_set1_ps(x.scales[at]), acc[t]);
   });
 }
 
+// dots += scale * dot product of quads [begin, begin + quads) of a group, all tokens.
+template <WeightType type, int tokens, int begin, int quads>
+[[gnu::always_inline]] inline void add_scaled(const uint8_t* planes, __m512i scale, const int8_t* values, int64_t cols,
+                                              __m512i* dots) {
+  __m512i operands[quads];
+  load_operands<type, begin, quads>(planes, operands);
+  unroll<tokens>([&](auto t) {
+    const __m512i value = dot<begin, quads>(_mm512_setzero_si512(), operands, values + t.value * cols);
+    dots[t.value] = _mm512_add_epi32(dots[t.value], _mm512_mullo_epi32(value, scale));
+  });
+}
+
+// A block of 256 columns, all tokens.
 template <WeightType type, int tokens>
-void stream(const MatmulTask& task, const Tokens& x, int64_t token) {
+[[gnu::always_inline]] inline void add_k_block(const uint8_t* block, const Tokens& x, __m512* acc) {
+  constexpr PackedFormat f = packed_format(type);
+  constexpr int quads = int(group_quads) / f.scale_groups;
+  __m512i dots[tokens];
+  unroll<tokens>([&](auto t) { dots[t.value] = _mm512_setzero_si512(); });
+  for (int64_t pair = 0; pair < block_scale_count(f) / 2; ++pair) {
+    const __m512i scales = scale_pair<type>(block, pair);
+    unroll<2>([&](auto i) {
+      const int64_t group = (2 * pair + i.value) / f.scale_groups;
+      constexpr int begin = f.scale_groups == 2 ? i.value * quads : 0;
+      if constexpr (begin == 0) prefetch_share<type>(block, group);
+      add_scaled<type, tokens, begin, quads>(block + group * group_bytes(f), widened<i.value>(scales),
+                                             x.values + group * group_cols, x.cols, dots);
+    });
+  }
+  const BlockScales scales = block_scales<type>(block);
+  __m512i pairs[correction_pairs(f)];
+  unroll<correction_pairs(f)>([&](auto i) { pairs[i.value] = correction_pair<type>(block, i.value); });
+  unroll<tokens>([&](auto token) {
+    constexpr int t = token.value;
+    const int16_t* sums = f.scale_groups == 1 ? x.group_sums + t * x.groups : x.sums + 2 * t * x.groups;
+    const __m512i total = correction<correction_pairs(f)>([&](int i) { return pairs[i]; }, sums);
+    if constexpr (!f.has_min)
+      dots[t] = _mm512_sub_epi32(dots[t], _mm512_mullo_epi32(total, _mm512_set1_epi32(f.zero_point)));
+    __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(dots[t]), scales.d);
+    if constexpr (f.has_min) value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(total), scales.m, value);
+    acc[t] = _mm512_fmadd_ps(value, _mm512_set1_ps(x.scales[t * x.groups]), acc[t]);
+  });
+}
+
+template <WeightType type, int tokens>
+[[gnu::flatten]] void stream(const MatmulTask& task, int64_t token) {
   constexpr PackedFormat f = packed_format(type);
   const PackedMatrix& w = *task.weights;
-  const int64_t blocks = w.cols / f.block_cols;
   const auto* block = reinterpret_cast<const uint8_t*>(w.data) +
                       task.row_begin / tile_rows * packed_tile_bytes(type, w.cols);
   for (int64_t row = task.row_begin; row < task.row_end; row += tile_rows) {
     __m512 acc[tokens];
     unroll<tokens>([&](auto t) { acc[t.value] = _mm512_setzero_ps(); });
-    for (int64_t b = 0; b < blocks; ++b, block += packed_block_bytes(f)) {
-      const BlockScales scales = block_scales<type>(block);
-      for (int64_t g = 0; g < block_groups(f); ++g)
-        add_group<type, tokens>(block, scales, g, x, b * block_groups(f) + g, acc);
+    for (int64_t b = 0; b < w.cols / f.block_cols; ++b, block += packed_block_bytes(f)) {
+      const Tokens x = tokens_at(*task.x, token, b * block_groups(f));
+      if constexpr (is_k_quant(type)) add_k_block<type, tokens>(block, x, acc);
+      else add_block<type, tokens>(block, x, acc);
     }
     const __mmask16 rows = row_mask(task.row_end - row);
     unroll<tokens>([&](auto t) {
@@ -86,13 +126,12 @@ void stream(const MatmulTask& task, const Tokens& x, int64_t token) {
 template <WeightType type>
 void stream_tokens(const MatmulTask& task) {
   for (int64_t token = task.token_begin; token < task.token_end;) {
-    const Tokens x = tokens_at(*task.x, token, 0);
     const int64_t left = task.token_end - token;
-    if (left >= 16) stream<type, 16>(task, x, token), token += 16;
-    else if (left >= 8) stream<type, 8>(task, x, token), token += 8;
-    else if (left >= 4) stream<type, 4>(task, x, token), token += 4;
-    else if (left >= 2) stream<type, 2>(task, x, token), token += 2;
-    else stream<type, 1>(task, x, token), token += 1;
+    if (left >= 16) stream<type, 16>(task, token), token += 16;
+    else if (left >= 8) stream<type, 8>(task, token), token += 8;
+    else if (left >= 4) stream<type, 4>(task, token), token += 4;
+    else if (left >= 2) stream<type, 2>(task, token), token += 2;
+    else stream<type, 1>(task, token), token += 1;
   }
 }
 

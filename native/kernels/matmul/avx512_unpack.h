@@ -42,11 +42,11 @@ template <WeightType type, int q>
 [[gnu::always_inline]] inline __m512 load_f16(const uint8_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
-[[gnu::always_inline]] inline __m128i load128(const uint8_t* p) {
-  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+[[gnu::always_inline]] inline __m256i load256(const uint8_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
 
-// d, and minus the scale of mins (or the min itself), of a packed block's 16 rows.
+// d, and the min or minus the scale of mins, of a packed block's 16 rows.
 struct BlockScales {
   __m512 d, m;
 };
@@ -55,46 +55,53 @@ template <WeightType type>
   constexpr PackedFormat f = packed_format(type);
   BlockScales out{load_f16(block + d_offset(f)), _mm512_setzero_ps()};
   if constexpr (f.has_min) out.m = load_f16(block + m_offset(f));
-  if constexpr (f.has_min && f.scale_bytes)
+  if constexpr (f.has_min && is_k_quant(type))
     out.m = _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(out.m), _mm512_set1_epi32(int(0x80000000))));
   return out;
 }
 
-// The fp32 scale and min of half `half` of a block's group.
+// Scales (or mins) 2 * pair and 2 * pair + 1 of a k-quant's block as int16 in the 32-bit lanes of 16 rows.
 template <WeightType type>
-[[gnu::always_inline]] inline __m512 group_scale(const BlockScales& b, const uint8_t* block, int64_t group,
-                                                 int half) {
+[[gnu::always_inline]] inline __m512i scale_pair(const uint8_t* block, int64_t pair) {
   constexpr PackedFormat f = packed_format(type);
-  if constexpr (f.scale_bytes == 0) return b.d;
-  const __m128i bytes = load128(block + scale_offset(f) + (group * f.scale_groups + half) * tile_rows);
-  __m512i scale = _mm512_cvtepi8_epi32(bytes);
-  if constexpr (f.has_min && f.scale_groups == 2) scale = _mm512_and_si512(scale, _mm512_set1_epi32(15));
-  return _mm512_mul_ps(b.d, _mm512_cvtepi32_ps(scale));
+  const __m512i scales = _mm512_cvtepi8_epi16(load256(block + scale_offset(f) + 2 * tile_rows * pair));
+  return f.has_min && f.scale_groups == 2 ? _mm512_and_si512(scales, _mm512_set1_epi16(15)) : scales;
 }
 template <WeightType type>
-[[gnu::always_inline]] inline __m512 group_min(const BlockScales& b, const uint8_t* block, int64_t group, int half) {
+[[gnu::always_inline]] inline __m512i min_pair(const uint8_t* block, int64_t pair) {
   constexpr PackedFormat f = packed_format(type);
-  if constexpr (f.scale_bytes == 0) return b.m;
   constexpr bool shared_byte = f.scale_groups == 2;
   const int64_t offset = shared_byte ? scale_offset(f) : min_offset(f);
-  __m512i min = _mm512_cvtepu8_epi32(load128(block + offset + (group * f.scale_groups + half) * tile_rows));
-  if constexpr (shared_byte) min = _mm512_srli_epi32(min, 4);
-  return _mm512_mul_ps(b.m, _mm512_cvtepi32_ps(min));
+  const __m512i mins = _mm512_cvtepu8_epi16(load256(block + offset + 2 * tile_rows * pair));
+  return shared_byte ? _mm512_srli_epi16(mins, 4) : mins;
 }
-
-// Two int16 in a 32-bit lane, -zero_point where half `half` of a group counts (both without halves):
-// vpdpwssd with the two sums of a group's activations gives the accumulator's start value.
-template <WeightType type>
-constexpr int32_t zero_point_pair(int half) {
-  constexpr PackedFormat f = packed_format(type);
-  constexpr uint32_t low = uint32_t(-f.zero_point) & 0xffff, high = low << 16;
-  return int32_t(f.scale_groups == 1 ? low | high : half == 0 ? low : high);
+// One of a pair, as int32.
+template <int which>
+[[gnu::always_inline]] inline __m512i widened(__m512i pair) {
+  return _mm512_srai_epi32(which == 0 ? _mm512_slli_epi32(pair, 16) : pair, 16);
 }
 
 [[gnu::always_inline]] inline __m512i broadcast32(const void* p) {
   int value;
   __builtin_memcpy(&value, p, 4);
   return _mm512_set1_epi32(value);
+}
+
+// Sums over a k-quant's block of what its scales cannot give: of min_i * sum_i; or, to take off a zero point, of
+// scale_i * sum_i. sum_i: of the activations that scale i belongs to.
+constexpr int correction_pairs(PackedFormat f) { return block_scale_count(f) / 2; }
+template <WeightType type>
+[[gnu::always_inline]] inline __m512i correction_pair(const uint8_t* block, int64_t pair) {
+  if constexpr (packed_format(type).has_min) return min_pair<type>(block, pair);
+  else return scale_pair<type>(block, pair);
+}
+template <int count, class Pairs>
+[[gnu::always_inline]] inline __m512i correction(const Pairs& pairs, const int16_t* sums) {
+  __m512i total = _mm512_setzero_si512();
+  unroll<count>([&](auto i) {
+    total = _mm512_dpwssd_epi32(total, pairs(i.value), broadcast32(sums + 2 * i.value));
+  });
+  return total;
 }
 
 // The rows of a tile that exist.

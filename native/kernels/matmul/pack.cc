@@ -24,13 +24,12 @@ void put_scales(const PackedFormat& f, const PlainBlock& block, int64_t row, uin
   std::memcpy(dst + d_offset(f) + 2 * row, &block.d, 2);
   if (f.has_min) std::memcpy(dst + m_offset(f) + 2 * row, &block.m, 2);
   if (!f.scale_bytes) return;
-  const int64_t scales = block_groups(f) * f.scale_groups;
-  for (int64_t i = 0; i < scales; ++i) {
-    uint8_t& scale = dst[scale_offset(f) + i * tile_rows + row];
+  for (int64_t i = 0; i < block_scale_count(f); ++i) {
+    uint8_t& scale = dst[scale_offset(f) + paired_at(i, row)];
     scale = uint8_t(block.scales[i]);
     if (!f.has_min) continue;
     if (f.scale_groups == 2) scale |= uint8_t(block.mins[i] << 4);
-    else dst[min_offset(f) + i * tile_rows + row] = block.mins[i];
+    else dst[min_offset(f) + paired_at(i, row)] = block.mins[i];
   }
 }
 
@@ -89,9 +88,11 @@ void pack_rows(const WeightView& src, int64_t row_begin, int64_t row_end, std::b
   }
 }
 
+int64_t activation_scale_cols(WeightType type) { return is_k_quant(type) ? 256 : group_cols; }
+
 size_t activation_bytes(int64_t tokens, int64_t cols, bool keep_f32) {
   const size_t n = size_t(tokens), groups = size_t(cols / group_cols);
-  return rounded(n * size_t(cols)) + 2 * rounded(n * groups * 4) + rounded(n * groups * 4) +
+  return rounded(n * size_t(cols)) + 3 * rounded(n * groups * 4) + rounded(n * groups * 2) +
          (keep_f32 ? rounded(n * size_t(cols) * 4) : 0);
 }
 
@@ -108,7 +109,8 @@ Activations bind_activations(std::byte* memory, int64_t tokens, int64_t cols, bo
   out.values = reinterpret_cast<int8_t*>(take(n * size_t(cols)));
   out.scales = reinterpret_cast<float*>(take(n * groups * 4));
   out.sums = reinterpret_cast<int16_t*>(take(n * groups * 4));
-  out.group_sums = reinterpret_cast<float*>(take(n * groups * 4));
+  out.group_sums = reinterpret_cast<int16_t*>(take(n * groups * 2));
+  out.group_sums_f32 = reinterpret_cast<float*>(take(n * groups * 4));
   if (keep_f32) out.f32 = reinterpret_cast<float*>(take(n * size_t(cols) * 4));
   return out;
 }

@@ -5,7 +5,8 @@
 //     low plane    8 bit: 8 x 64 bytes; 4 bit: 4 x 64; 2 bit: 2 x 64
 //     high plane   2 bit: 2 x 64 bytes; 1 bit: 64; or none
 //   d      fp16 [16 rows];  then m fp16 [16 rows] where the type has a min
-//   scale  s8 or u8 [group][16 rows], min u8 likewise (q_k; q2_k: one byte, scale low, min high nibble)
+//   scales s8 or u8 [pair][16 rows][2], mins u8 likewise (q_k; q2_k: one byte, scale low, min high nibble):
+//          two neighbours side by side, for widened they are an operand of vpdpwssd with the activations' sums
 //
 // 64 bytes of a plane are [16 rows][4 columns]: with the other fields shifted out, the operand of one
 // vpdpbusd, whose 4 columns we call a quad. Quad q of a group (0..7) lies at
@@ -55,10 +56,17 @@ static constexpr PackedFormat packed_format(WeightType type) {
 static constexpr bool is_float(WeightType type) { return packed_format(type).block_cols == 1; }
 static constexpr int64_t float_bytes(WeightType type) { return type == WeightType::f32 ? 4 : 2; }
 
+static constexpr bool is_k_quant(WeightType type) { return packed_format(type).block_cols == 256; }
+
 // Bytes of one group's planes, and where its high plane begins.
 static constexpr int64_t low_plane_bytes(PackedFormat f) { return f.low_bits * 64; }
 static constexpr int64_t group_bytes(PackedFormat f) { return (f.low_bits + f.high_bits) * 64; }
 static constexpr int64_t block_groups(PackedFormat f) { return f.block_cols / group_cols; }
+
+// Integer scales of a block and row.
+static constexpr int block_scale_count(PackedFormat f) { return int(block_groups(f)) * f.scale_groups; }
+// Where scale `i` of row `row` lies among a block's scales (and min `i` among its mins).
+static constexpr int64_t paired_at(int64_t i, int64_t row) { return i / 2 * 2 * tile_rows + row * 2 + i % 2; }
 
 // Offsets inside a packed block.
 static constexpr int64_t d_offset(PackedFormat f) { return block_groups(f) * group_bytes(f); }

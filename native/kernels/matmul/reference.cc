@@ -7,6 +7,7 @@
 #include "kernels/isa_entries.h"
 #include "kernels/matmul/blocks.h"
 #include "kernels/matmul/packed.h"
+#include "kernels/matmul/tokens.h"
 
 namespace sillar::kernels {
 namespace {
@@ -18,57 +19,53 @@ int plane_value(int bits, const uint8_t* plane, int q, int64_t row, int c) {
   return plane[vector * 64 + row * 4 + c] >> (field * bits) & ((1 << bits) - 1);
 }
 
-struct GroupScales {
-  float scale[2];
-  float min[2];
-};
-
 uint16_t load_u16(const uint8_t* p) { return uint16_t(p[0] | p[1] << 8); }
 
-GroupScales group_scales(const PackedFormat& f, const uint8_t* block, int64_t group, int64_t row) {
-  const float d = f16_to_f32(load_u16(block + d_offset(f) + 2 * row));
-  const float m = f.has_min ? f16_to_f32(load_u16(block + m_offset(f) + 2 * row)) : 0;
-  if (!f.scale_bytes) return {{d, 0}, {m, 0}};
-  GroupScales out{};
-  for (int64_t half = 0; half < f.scale_groups; ++half) {
-    const int64_t at = (group * f.scale_groups + half) * tile_rows + row;
-    const uint8_t scale = block[scale_offset(f) + at];
-    if (f.has_min && f.scale_groups == 2) {
-      out.scale[half] = d * float(scale & 15);
-      out.min[half] = -m * float(scale >> 4);
-    } else {
-      out.scale[half] = d * float(int8_t(scale));
-      if (f.has_min) out.min[half] = -m * float(block[min_offset(f) + at]);
-    }
+// Integer dot product of columns [begin, end) of a group of 32, the zero point taken off.
+int32_t group_dot(const PackedFormat& f, const uint8_t* planes, int64_t row, const int8_t* values, int begin, int end) {
+  int32_t dot = 0;
+  for (int i = begin; i < end; ++i) {
+    int w = plane_value(f.low_bits, planes, i / 4, row, i % 4);
+    if (f.high_bits) w |= plane_value(f.high_bits, planes + low_plane_bytes(f), i / 4, row, i % 4) << f.low_bits;
+    dot += (w - f.zero_point) * values[i];
   }
-  return out;
+  return dot;
 }
 
-// One output of a quantised matrix; x, scales, sums are the token's rows.
-float dot_quantized(const PackedFormat& f, const uint8_t* tile, int64_t row, const Activations& x,
-                    int64_t token) {
-  const int64_t groups = x.cols / group_cols;
+// acc plus one block of 32 columns.
+float add_block(const PackedFormat& f, const uint8_t* block, int64_t row, const Tokens& x, float acc) {
+  const float d = f16_to_f32(load_u16(block + d_offset(f) + 2 * row));
+  float t = float(group_dot(f, block, row, x.values, 0, group_cols)) * d;
+  if (f.has_min) t = std::fmaf(float(*x.group_sums), f16_to_f32(load_u16(block + m_offset(f) + 2 * row)), t);
+  return std::fmaf(t, *x.scales, acc);
+}
+
+// acc plus one block of 256 columns.
+float add_k_block(const PackedFormat& f, const uint8_t* block, int64_t row, const Tokens& x, float acc) {
+  int32_t dots = 0, mins = 0;
+  const int cols = group_cols / f.scale_groups;  // that share a scale
+  for (int i = 0; i < block_scale_count(f); ++i) {
+    const int64_t group = i / f.scale_groups, from = i % f.scale_groups * cols;
+    const uint8_t scale = block[scale_offset(f) + paired_at(i, row)];
+    const int8_t* values = x.values + group * group_cols;
+    const int32_t dot = group_dot(f, block + group * group_bytes(f), row, values, int(from), int(from) + cols);
+    const bool shared_byte = f.has_min && f.scale_groups == 2;
+    dots += dot * (shared_byte ? scale & 15 : int8_t(scale));
+    if (!f.has_min) continue;
+    if (shared_byte) mins += x.sums[i] * (scale >> 4);
+    else mins += x.group_sums[i] * block[min_offset(f) + paired_at(i, row)];
+  }
+  float t = float(dots) * f16_to_f32(load_u16(block + d_offset(f) + 2 * row));
+  if (f.has_min) t = std::fmaf(float(mins), -f16_to_f32(load_u16(block + m_offset(f) + 2 * row)), t);
+  return std::fmaf(t, *x.scales, acc);
+}
+
+// One output of a quantised matrix.
+float dot_quantized(const PackedFormat& f, const uint8_t* tile, int64_t row, const Activations& x, int64_t token) {
   float acc = 0;
-  for (int64_t g = 0; g < groups; ++g) {
-    const uint8_t* block = tile + g / block_groups(f) * packed_block_bytes(f);
-    const uint8_t* planes = block + g % block_groups(f) * group_bytes(f);
-    const int8_t* values = x.values + token * x.cols + g * group_cols;
-    const int16_t* sums = x.sums + (token * groups + g) * 2;
-    int32_t dot[2] = {0, 0};
-    for (int q = 0; q < group_quads; ++q)
-      for (int c = 0; c < 4; ++c) {
-        int w = plane_value(f.low_bits, planes, q, row, c);
-        if (f.high_bits)
-          w |= plane_value(f.high_bits, planes + low_plane_bytes(f), q, row, c) << f.low_bits;
-        dot[q * f.scale_groups / group_quads] += (w - f.zero_point) * values[q * 4 + c];
-      }
-    const GroupScales s = group_scales(f, block, g % block_groups(f), row);
-    float t = float(dot[0]) * s.scale[0];
-    if (f.scale_groups == 2) t = std::fmaf(float(dot[1]), s.scale[1], t);
-    if (f.has_min && f.scale_groups == 1) t = std::fmaf(float(sums[0] + sums[1]), s.min[0], t);
-    if (f.has_min && f.scale_groups == 2)
-      for (int half = 0; half < 2; ++half) t = std::fmaf(float(sums[half]), s.min[half], t);
-    acc = std::fmaf(t, x.scales[token * groups + g], acc);
+  for (int64_t b = 0; b < x.cols / f.block_cols; ++b, tile += packed_block_bytes(f)) {
+    const Tokens at = tokens_at(x, token, b * block_groups(f));
+    acc = block_groups(f) == 1 ? add_block(f, tile, row, at, acc) : add_k_block(f, tile, row, at, acc);
   }
   return acc;
 }
@@ -105,33 +102,34 @@ void matmul(const MatmulTask& task, std::byte*) {
   }
 }
 
-// The largest magnitude becomes 127; a group without one worth a scale (or with NaN) becomes zero.
-void quantize_group(const float* x, int8_t* values, float* scale, int16_t* sums, float* group_sum) {
-  float largest = 0;
-  for (int64_t i = 0; i < group_cols; ++i) largest = std::fmax(largest, std::fabs(x[i]));
+// One group's values and their sums, with the scale that makes 127 of `largest`; a group without a magnitude
+// worth a scale (or with NaN) becomes zero.
+void quantize_group(const float* x, float largest, int64_t token, int64_t group, const Activations& out) {
+  const int64_t at = token * (out.cols / group_cols) + group;
   const bool usable = largest > 1e-30f;
   const float inverse = usable ? 127.0f / largest : 0;
-  *scale = usable ? largest / 127.0f : 0;
-  for (int64_t half = 0; half < 2; ++half) {
-    int sum = 0;
-    for (int64_t i = half * 16; i < half * 16 + 16; ++i) {
-      const float scaled = x[i] * inverse;
-      const float clamped = scaled >= -127 ? (scaled <= 127 ? scaled : 127) : -127;  // NaN: -127
-      values[i] = int8_t(std::nearbyintf(clamped));
-      sum += values[i];
-    }
-    sums[half] = int16_t(sum);
+  int8_t* values = out.values + token * out.cols + group * group_cols;
+  int sums[2] = {0, 0};
+  for (int64_t i = 0; i < group_cols; ++i) {
+    const float scaled = x[i] * inverse;
+    const float clamped = scaled >= -127 ? (scaled <= 127 ? scaled : 127) : -127;  // NaN: -127
+    values[i] = int8_t(std::nearbyintf(clamped));
+    sums[i / 16] += values[i];
   }
-  *group_sum = float(sums[0] + sums[1]);
+  out.scales[at] = usable ? largest / 127.0f : 0;
+  out.sums[2 * at] = int16_t(sums[0]);
+  out.sums[2 * at + 1] = int16_t(sums[1]);
+  out.group_sums[at] = int16_t(sums[0] + sums[1]);
+  out.group_sums_f32[at] = float(sums[0] + sums[1]);
 }
 
 void quantize(const float* x, int64_t col_begin, int64_t col_end, int64_t token, const Activations& out) {
   if (out.f32) std::copy(x + col_begin, x + col_end, out.f32 + token * out.cols + col_begin);
-  const int64_t groups = out.cols / group_cols;
-  for (int64_t g = col_begin / group_cols; g < col_end / group_cols; ++g) {
-    const int64_t at = token * groups + g;
-    quantize_group(x + g * group_cols, out.values + token * out.cols + g * group_cols, out.scales + at,
-                   out.sums + 2 * at, out.group_sums + at);
+  for (int64_t col = col_begin; col + out.scale_cols <= col_end; col += out.scale_cols) {
+    float largest = 0;
+    for (int64_t i = col; i < col + out.scale_cols; ++i) largest = std::fmax(largest, std::fabs(x[i]));
+    for (int64_t i = col; i < col + out.scale_cols; i += group_cols)
+      quantize_group(x + i, largest, token, i / group_cols, out);
   }
 }
 
