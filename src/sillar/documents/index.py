@@ -29,9 +29,11 @@ from sillar.documents.folder import FolderChanges, compare
 from sillar.documents.folder_job import BATCH_CHUNKS, FolderJob
 from sillar.documents.generations import identity, remove, remove_all, shadow_of, switch
 from sillar.documents.ingest.limits import ParserLimits
-from sillar.documents.interfaces import TextEmbedder
+from sillar.documents.interfaces import TextEmbedder, TextReranker
+from sillar.documents.language import detect_language
 from sillar.documents.progress import IndexReport, Progress
 from sillar.documents.rebuild import copy_sources, hold
+from sillar.documents.rerank import rerank
 from sillar.documents.search import SearchOptions, search
 from sillar.documents.store.jobs import FileJob, Stage
 from sillar.documents.store.protocol import (
@@ -71,6 +73,8 @@ class Index:
         self.path = path
         self.embedder = embedder
         self.options = options or SearchOptions()
+        self.reranker: TextReranker | None = None
+        """Set it, and English questions have their first English passages reranked."""
         self.word_vectors = WordVectors(embedder)
         self._kernels = kernels
         self._identity = (0, 0)
@@ -299,8 +303,13 @@ class Index:
         if vector is None:
             vector = await self.embed_question(question)
         await self._follow()
-        find = partial(search, self.store, question, vector, k=k, access=access, options=self.options)
-        return await self.read(find)
+        reranker = self.reranker if detect_language(question) == "en" else None
+        depth = k if reranker is None else max(k, self.options.rerank.candidates)
+        find = partial(search, self.store, question, vector, k=depth, access=access, options=self.options)
+        passages = await self.read(find)
+        if reranker is not None:
+            passages = await rerank(reranker, question, passages, self.options.rerank)
+        return passages[:k]
 
     async def _follow(self) -> None:
         """Goes over to a generation that another process has built, if it fits this embedder."""

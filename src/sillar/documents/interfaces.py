@@ -1,4 +1,4 @@
-"""What the documents side needs of the engine: an embedder and, for generated answers, a language model."""
+"""What the documents side needs of the engine: an embedder, and a reranker where there is one."""
 
 from __future__ import annotations
 
@@ -20,4 +20,17 @@ class TextEmbedder(Protocol):
 
     async def embed(self, texts: Sequence[str], kind: Literal["query", "passage"]) -> NDArray[np.float32]:
         """[texts, dim], unit length."""
+        ...
+
+
+class TextReranker(Protocol):
+    """Says how well texts answer a question."""
+
+    @property
+    def token_seconds(self) -> float:
+        """What a token has taken lately; 0 where that is not known yet."""
+        ...
+
+    async def score(self, query: str, documents: Sequence[str]) -> NDArray[np.float32]:
+        """[documents], the higher the better. Raises RequestError for a query that is too long."""
         ...

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sillar.documents.document import Passage
 from sillar.documents.fusion import FusionWeights, fuse
 from sillar.documents.language import detect_language, is_stop_word, stem, words
+from sillar.documents.rerank import RerankOptions
 from sillar.documents.store.protocol import Access
 from sillar.documents.store.sqlite import SqliteStore
 
@@ -24,6 +25,8 @@ class SearchOptions:
     candidates: int = 50
     """From BM25 and from vectors, each."""
     weights: FusionWeights = field(default_factory=FusionWeights)
+    rerank: RerankOptions = field(default_factory=RerankOptions)
+    """Where there is a reranker."""
     duplicate_overlap: float = 0.9
     """Share of common words from which a passage counts as a copy of a better one."""
 

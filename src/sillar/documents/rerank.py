@@ -1,0 +1,65 @@
+"""The first candidates of a search in a cross-encoder's order: English questions, English passages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sillar.documents.document import Passage
+from sillar.documents.interfaces import TextReranker
+from sillar.errors import RequestError
+
+_LETTERS_PER_TOKEN = 4.2  # of English prose, in WordPiece tokens
+
+
+@dataclass(frozen=True, slots=True)
+class RerankOptions:
+    """How many passages are read again, and for how long; docs/log.md has what it brings and costs."""
+
+    candidates: int = 3
+    seconds: float = 0.5
+    """What one question may take, by the speed that the reranker has shown so far."""
+
+
+async def rerank(
+    reranker: TextReranker, question: str, passages: Sequence[Passage], options: RerankOptions
+) -> list[Passage]:
+    """`passages` (best first) with the candidates among the first of them reordered.
+
+    The scores stay in descending order: a passage takes the score of its new place, because what is made of
+    the scores was calibrated on the search's own. A question that the reranker does not take changes nothing.
+    """
+    among = _candidates(reranker, question, passages, options)
+    if len(among) < 2:
+        return list(passages)
+    texts = [_text(passages[i]) for i in among]
+    try:
+        scores = await reranker.score(question, texts)
+    except RequestError:
+        return list(passages)
+    ordered = list(passages)
+    for place, best in zip(among, np.argsort(-scores, kind="stable"), strict=True):
+        ordered[place] = replace(passages[among[best]], score=passages[place].score)
+    return ordered
+
+
+def _candidates(
+    reranker: TextReranker, question: str, passages: Sequence[Passage], options: RerankOptions
+) -> list[int]:
+    """Places of the English passages that fit the time."""
+    found: list[int] = []
+    letters = 0
+    for place, passage in enumerate(passages[: options.candidates]):
+        if passage.language != "en":
+            continue
+        letters += len(question) + len(_text(passage))
+        if letters / _LETTERS_PER_TOKEN * reranker.token_seconds > options.seconds:
+            break
+        found.append(place)
+    return found
+
+
+def _text(passage: Passage) -> str:
+    return f"{passage.section}\n{passage.text}" if passage.headings else passage.text
