@@ -62,3 +62,8 @@ def test_the_reranker_is_served_where_it_was_pulled(
     monkeypatch.setenv("SILLAR_MODELS_RERANKER", "nowhere")
     assert run("serve") != 0
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_reranked_answers_need_a_reranker(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("serve", "--rerank-answers") == 2
+    assert "sillar pull ms-marco-minilm-l-12-v2" in capsys.readouterr().err

@@ -61,7 +61,9 @@ async def test_the_best_english_passage_comes_first(tmp_path: Path) -> None:
 async def test_a_spanish_question_is_left_alone(tmp_path: Path) -> None:
     question = "¿Dónde está la impresora de la oficina?"
     reranker = MarkReranker()
-    assert await found(tmp_path / "i.db", question, reranker) == await found(tmp_path / "j.db", question, None)
+    assert await found(tmp_path / "i.db", question, reranker) == await found(
+        tmp_path / "j.db", question, None
+    )
     assert reranker.asked == []
 
 

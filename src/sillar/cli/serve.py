@@ -37,6 +37,9 @@ def serve(
         list[str] | None,
         typer.Option(help="May be repeated; else the default one, where it has been pulled."),
     ] = None,
+    rerank_answers: Annotated[
+        bool, typer.Option(help="Rerank passages for English questions: better, 0.1 s slower.")
+    ] = False,
     keys: Annotated[Path | None, typer.Option(help="TOML file of API keys; see `sillar key`.")] = None,
     allowed_host: Annotated[list[str] | None, typer.Option(help="A further name of this server.")] = None,
     otel: Annotated[
@@ -65,6 +68,7 @@ def serve(
         port=port,
         chat_models=tuple(model or [config.models.chat]),
         embedders=tuple(embedder or [config.models.embedder]),
+        rerank_answers=rerank_answers,
         rerankers=tuple(reranker or pulled_reranker(config.models)),
         documents=folder,
         keys=keys,

@@ -38,6 +38,8 @@ class ServerOptions:
     chat_models: tuple[str, ...] = ()
     embedders: tuple[str, ...] = ()
     rerankers: tuple[str, ...] = ()
+    rerank_answers: bool = False
+    """English questions over the documents have their first passages reranked; it takes time."""
     documents: Path | None = None
     """A folder to answer from."""
     keys: Path | None = None
@@ -53,6 +55,8 @@ class ServerOptions:
         """Raises ConfigError for what must not be started."""
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port {self.port} is outside 0..65535")
+        if self.rerank_answers and not self.rerankers:
+            raise ConfigError("there is no reranker: sillar pull ms-marco-minilm-l-12-v2")
         if self.keys is None and not self.config.oidc.issuer and not is_loopback(self.host):
             raise ConfigError(
                 f"refusing to listen on {self.host} without API keys: anyone who reaches this machine could "

@@ -68,6 +68,8 @@ async def _library(state: ServerState, say: Say) -> AsyncIterator[Library | None
         yield None
         return
     library = Library.open(folder, default_index_path(folder), state.embedder(None))
+    if state.options.rerank_answers:
+        library.index.reranker = state.reranker(None)
     try:
         report = await library.index.add_folder(folder, lambda step: _say_progress(step, say))
         counts = await library.index.counts()
