@@ -90,8 +90,11 @@ def test_a_model_of_the_other_kind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize(("weights", "most"), [("F32", 0.01), ("F16", 0.01), ("Q8_0", 0.02)])
+@pytest.mark.parametrize(("weights", "most"), [("F32", 1e-4), ("F16", 1e-4), ("Q8_0", 0.02)])
 def test_scores_of_pairs(weights: str, most: float, isa: str, tmp_path: Path) -> None:
+    """Where the processor has it, attention runs in bf16 dot products, to 2e-3."""
+    if "avx512" in isa:
+        most = max(most, 0.01)
     path = write(tmp_path / "m.gguf", replace(BERT, weights=weights, pooling=4))
     encoder = load_encoder(path, NativeOptions(isa=isa))
     pairs, first = texts(2, 7, 33, 128, 50), np.array([1, 7, 12, 100, 1], np.int32)
