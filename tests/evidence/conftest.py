@@ -1,0 +1,54 @@
+"""A server over the real default models as a process of its own, as a user starts it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("sillar._native")
+
+_COMMAND = "from sillar.cli import main; main()"
+
+
+@dataclass(frozen=True)
+class RealServer:
+    """Where it listens and what its models are called."""
+
+    url: str
+    chat: str
+    embedder: str
+    process: subprocess.Popen[str]
+
+
+@pytest.fixture(scope="session")
+def real_server(chat_model: Path, embedding_model: Path) -> Iterator[RealServer]:
+    command = [sys.executable, "-c", _COMMAND, "serve", "--port", "0"]
+    command += ["--model", str(chat_model), "--embedder", str(embedding_model)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=_environment()) as process:
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith("Serving"):
+                break
+        else:
+            pytest.fail("".join(said))
+        url = said[-1].split()[-1].removesuffix("/v1")
+        try:
+            yield RealServer(url, str(chat_model), str(embedding_model), process)
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+        assert process.returncode == 0
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SILLAR_")}
+    cache = os.environ.get("SILLAR_CACHE")
+    return kept | ({"SILLAR_CACHE": cache} if cache else {})
