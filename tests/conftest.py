@@ -6,9 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from sillar import hub
 from sillar.errors import ModelNotFoundError
+
+# No test depends on time, and every run tries the same examples.
+settings.register_profile("sillar", deadline=None, derandomize=True)
+settings.load_profile("sillar")
 
 
 @pytest.fixture(scope="session")
