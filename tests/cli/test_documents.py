@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sillar.cli import documents
+from sillar.documents import Follower
 from tests.cli.test_app import run
 
 
@@ -64,6 +68,34 @@ def test_an_index_file_of_ones_own(folder: Path, tmp_path: Path) -> None:
 
 def test_what_is_no_folder_is_an_error(folder: Path) -> None:
     assert run("index", str(folder / "pump.md")) == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_watch_tells_of_changes_until_a_signal(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    class Driven(Follower):
+        """Steps by hand: a file comes, a file goes, somebody presses Ctrl-C."""
+
+        async def run(self) -> None:  # type: ignore[override]
+            await self.step()
+            (folder / "valve.md").write_text("# The valve\n\nIt opens at noon.\n")
+            (folder / "pump.md").unlink()
+            (folder / "broken.pdf").write_bytes(b"%PDF-1.7 nothing")
+            await self.step()
+            await self.step()
+            os.kill(os.getpid(), number)
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(documents, "Follower", Driven)
+    assert run("index", str(folder), "--watch", "--json") == 0
+    report, *changes = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert report["read"] == 1
+    assert [(c["change"], c["path"]) for c in changes] == [
+        ("failed", "broken.pdf"), ("added", "valve.md"), ("deleted", "pump.md")]  # fmt: skip
+    assert changes[0]["reason"]
+    assert run("index", str(folder)) == 0
+    assert "0 read, 2 unchanged" in capsys.readouterr().err
 
 
 def test_ask_quotes_with_a_citation(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

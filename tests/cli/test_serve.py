@@ -27,6 +27,18 @@ def test_serve_hands_its_options_over(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert options.config.engine.threads == 1
 
 
+def test_serve_follows_on_request_and_only_a_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("serve", "--watch") == 2
+    assert "sillar serve DIR --watch" in capsys.readouterr().err
+    seen: list[ServerOptions] = []
+    monkeypatch.setattr(serve, "run_server", lambda options, say: seen.append(options) or 0)
+    assert run("serve", str(tmp_path), "--watch") == 0
+    assert run("serve", str(tmp_path)) == 0
+    assert [options.watch for options in seen] == [True, False]
+
+
 def test_serve_beyond_this_machine_needs_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("serve", "--host", "0.0.0.0") == 2
     assert "refusing to listen" in capsys.readouterr().err

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +22,8 @@ from sillar.documents import (
     Answer,
     AnswerOptions,
     Citation,
+    FileChange,
+    Follower,
     Index,
     IndexReport,
     default_index_path,
@@ -51,6 +56,7 @@ def index(
     index_file: IndexFile = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Start anew.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Read failed files again.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay, and follow changes until Ctrl-C.")] = False,
     threads: options.Threads = None,
     isa: options.Isa = None,
     as_json: options.JsonFlag = False,
@@ -60,12 +66,27 @@ def index(
     Reads PDF, Word, PowerPoint, Excel, CSV, OpenDocument, EPUB, mail, HTML, Markdown, text, and zip files of
     these. Files that cannot be read are named with the reason.
 
-    Example: sillar index ~/manuals
+    Examples: sillar index ~/manuals; sillar index /srv/share --watch
     """
     config = load_config()
     engine = options.engine_config(config.engine, threads, isa)
     path = index_file or default_index_path(folder)
-    report = run(_index(folder, path, config.models.embedder, engine, rebuild=rebuild, retry=retry_failed))
+
+    def indexed(report: IndexReport) -> None:
+        _report(folder, path, report, as_json=as_json)
+
+    def changed(change: FileChange) -> None:
+        if as_json:
+            print_json(asdict(change))
+        else:
+            note(str(change))
+
+    tell = changed if watch else None
+    loaded = (path, config.models.embedder, engine)
+    run(_index(folder, loaded, indexed, tell, rebuild=rebuild, retry=retry_failed))
+
+
+def _report(folder: Path, path: Path, report: IndexReport, *, as_json: bool) -> None:
     failed = report.failed or {}
     if as_json:
         print_json({"index": str(path), **asdict(report), "failed": failed})
@@ -113,16 +134,44 @@ def ask(
 
 
 async def _index(
-    folder: Path, path: Path, model: str, engine: EngineConfig, *, rebuild: bool, retry: bool
-) -> IndexReport:
+    folder: Path,
+    loaded_from: tuple[Path, str, EngineConfig],
+    indexed: Callable[[IndexReport], None],
+    tell: Callable[[FileChange], None] | None,
+    *,
+    rebuild: bool,
+    retry: bool,
+) -> None:
+    """Indexes once and, where somebody is to be told of changes, stays until a signal."""
+    path, model, engine = loaded_from
     async with (
         embedder(model, engine) as loaded,
         Index.open(path, loaded, rebuild=rebuild, update=True) as opened,
     ):
         with progress_bar(str(folder)) as update:
-            return await opened.add_folder(
+            report = await opened.add_folder(
                 folder, lambda step: update(step.file, step.done, step.total), retry_failed=retry
             )
+        indexed(report)
+        if tell is not None:
+            await _until_signal(Follower(opened, folder, tell).run(), lambda: note(f"Following {folder} ..."))
+
+
+async def _until_signal(work: Coroutine[Any, Any, None], ready: Callable[[], None]) -> None:
+    """Runs until Ctrl-C or SIGTERM, which end it in peace; `ready` is called once they do."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work)
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        ready()
+        with suppress(asyncio.CancelledError):
+            await task
+    finally:
+        task.cancel()
+        for number in signals:
+            loop.remove_signal_handler(number)
 
 
 async def _ask(

@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Documents to answer from.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow changes of DIR while it is served.")] = False,
     host: Annotated[
         str, typer.Option(help="Where to listen; beyond this machine only with --keys.")
     ] = "127.0.0.1",
@@ -71,6 +72,7 @@ def serve(
         rerank_answers=rerank_answers,
         rerankers=tuple(reranker or pulled_reranker(config.models)),
         documents=folder,
+        watch=watch,
         keys=keys,
         allowed_hosts=tuple(allowed_host or ()),
         traces=otel,

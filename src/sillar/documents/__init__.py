@@ -4,6 +4,7 @@ from sillar.documents.answer import Answer, AnswerEvent, AnswerOptions, answer, 
 from sillar.documents.conversation import Turn
 from sillar.documents.document import Passage
 from sillar.documents.draft import Citation
+from sillar.documents.follow import FileChange, Follower
 from sillar.documents.index import Index, default_index_path
 from sillar.documents.progress import IndexProgress, IndexReport
 
@@ -12,6 +13,8 @@ __all__ = [
     "AnswerEvent",
     "AnswerOptions",
     "Citation",
+    "FileChange",
+    "Follower",
     "Index",
     "IndexProgress",
     "IndexReport",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,18 +28,24 @@ class FolderChanges:
     unchanged: int = 0
 
 
-def scan_folder(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+def scan_folder(root: Path, unreadable: list[str] | None = None) -> Iterator[tuple[str, os.stat_result]]:
     """(relative path, status) of every file that could be read, in a stable order.
 
     Hidden files are left out. Symbolic links to folders are not followed; links to files are, when they
-    stay inside.
+    stay inside. `unreadable` takes the relative paths of folders that are there and could not be listed.
     """
     base = os.path.realpath(root)
     stack = [("", 0)]
     while stack:
         relative, depth = stack.pop()
         folders = []
-        for entry in _entries(os.path.join(base, relative)):
+        try:
+            entries = _entries(os.path.join(base, relative))
+        except OSError:
+            if unreadable is not None:
+                unreadable.append(relative)
+            continue
+        for entry in entries:
             path = os.path.join(relative, entry.name)
             try:
                 if entry.is_dir(follow_symlinks=False):
@@ -55,10 +61,11 @@ def scan_folder(root: Path) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """Raises OSError where a folder that is there cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
@@ -66,15 +73,26 @@ def _inside(path: str, base: str) -> bool:
     return os.path.realpath(path).startswith(base + os.sep)
 
 
-def compare(root: Path, known: Mapping[str, FileState], *, retry_failed: bool = False) -> FolderChanges:
+def compare(
+    root: Path,
+    known: Mapping[str, FileState],
+    *,
+    retry_failed: bool = False,
+    unsettled: Collection[str] = (),
+) -> FolderChanges:
     """Compares a folder with the store's knowledge of it; blocking, reads files whose size or time
     changed.
+
+    Files that are `unsettled`, and those in folders that cannot be listed now, are left as they are known.
     """
     changes = FolderChanges()
     seen: set[str] = set()
+    unreadable: list[str] = []
     fresh: list[FileFacts] = []
-    for path, status in scan_folder(root):
+    for path, status in scan_folder(root, unreadable):
         seen.add(path)
+        if path in unsettled:
+            continue
         state = known.get(path)
         retry = retry_failed and state is not None and state.failed is not None
         if state and not retry and (state.size, state.mtime_ns) == (status.st_size, status.st_mtime_ns):
@@ -87,7 +105,13 @@ def compare(root: Path, known: Mapping[str, FileState], *, retry_failed: bool = 
             changes.read.append(facts)
         else:
             fresh.append(facts)
-    _match_moves(changes, fresh, {path: state for path, state in known.items() if path not in seen})
+    away = tuple(os.path.join(folder, "") for folder in unreadable)
+    gone = {
+        path: state
+        for path, state in known.items()
+        if path not in seen and path not in unsettled and not path.startswith(away)
+    }
+    _match_moves(changes, fresh, gone)
     return changes
 
 

@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -163,12 +163,13 @@ class Index:
         collection: str = "",
         limits: ParserLimits | None = None,
         retry_failed: bool = False,
+        unsettled: Collection[str] = (),
     ) -> IndexReport:
         """Makes the index equal to the folder, touching only what changed. Raises DocumentError if it is
         no folder.
 
         Each document is committed whole or not at all; after an interruption the next call goes on where
-        it ended.
+        it ended. Paths that are `unsettled` are left as they are.
         """
         root = await asyncio.to_thread(_real_folder, folder)
         started = time.monotonic()
@@ -176,7 +177,8 @@ class Index:
             await self._renew(progress, limits)
             source = await self._write(self.store.source, root, collection)
             known = await self._write(self.store.files, source)
-            changes = await asyncio.to_thread(compare, root, known, retry_failed=retry_failed)
+            look = partial(compare, root, known, retry_failed=retry_failed, unsettled=unsettled)
+            changes = await asyncio.to_thread(look)
             await self._apply(source, changes)
             report = IndexReport(unchanged=changes.unchanged + len(changes.touched), moved=len(changes.moved),
                                  deleted=len(changes.deleted), failed={})  # fmt: skip

@@ -9,11 +9,11 @@ import asyncio
 import hashlib
 import itertools
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from sillar.documents import Index, IndexProgress
+from sillar.documents import Follower, Index, IndexProgress
 from sillar.documents.ingest.detect import is_supported
 from sillar.documents.journal import Journal
 from sillar.documents.store.protocol import Access, DocumentInfo
@@ -64,6 +64,18 @@ class Library:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.index.close()
         self.journal.close()
+
+    def follow(self, follower: Follower, say: Callable[[str], None]) -> None:
+        """Follows a folder until `close`. `say` is told should that end before."""
+        task = asyncio.ensure_future(follower.run())
+        self._tasks.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()):
+                say(f"{self.folder} is no longer followed: {error!r}")
+
+        task.add_done_callback(ended)
 
     def access(self, tenant: str) -> Access:
         """The shared folder and the tenant's own uploads."""

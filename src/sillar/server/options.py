@@ -42,6 +42,8 @@ class ServerOptions:
     """English questions over the documents have their first passages reranked; it takes time."""
     documents: Path | None = None
     """A folder to answer from."""
+    watch: bool = False
+    """Whether that folder is followed while it is served."""
     keys: Path | None = None
     """TOML file of API keys; see sillar.server.auth."""
     allowed_hosts: tuple[str, ...] = ()
@@ -55,6 +57,8 @@ class ServerOptions:
         """Raises ConfigError for what must not be started."""
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port {self.port} is outside 0..65535")
+        if self.watch and self.documents is None:
+            raise ConfigError("--watch follows a folder: sillar serve DIR --watch")
         if self.rerank_answers and not self.rerankers:
             raise ConfigError("there is no reranker: sillar pull ms-marco-minilm-l-12-v2")
         if self.keys is None and not self.config.oidc.issuer and not is_loopback(self.host):

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from sillar.documents import IndexProgress, default_index_path
+from sillar.documents import Follower, IndexProgress, default_index_path
 from sillar.engine.embedder import Embedder
 from sillar.engine.engine import EngineOptions
 from sillar.engine.language_model import LanguageModel
@@ -74,6 +74,8 @@ async def _library(state: ServerState, say: Say) -> AsyncIterator[Library | None
         report = await library.index.add_folder(folder, lambda step: _say_progress(step, say))
         counts = await library.index.counts()
         say(f"{folder}: {counts.documents} documents, {counts.chunks} passages, {report.seconds:.0f} s")
+        if state.options.watch:
+            library.follow(Follower(library.index, folder, lambda change: say(str(change))), say)
         yield library
     finally:
         await library.close()
