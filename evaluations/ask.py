@@ -17,7 +17,6 @@ from typing import Any
 import platformdirs
 
 from evaluations.corpora import MANUALS, CorpusError, fetch
-from evaluations.embedding_cache import CachedEmbedder
 from evaluations.models import load_embedder, load_model
 from sillar.documents import Index, IndexProgress
 from sillar.documents.answer import AnswerOptions, Style, answer
@@ -29,11 +28,11 @@ BAR = 17
 async def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """One row a question: what was answered, what was cited first, and whether that is right."""
     style: Style = arguments.style
-    embedder = CachedEmbedder(load_embedder())
+    embedder = load_embedder()
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(load_model(arguments.model)) if style != "quote" else None
         arguments.index.parent.mkdir(parents=True, exist_ok=True)
-        index = await stack.enter_async_context(Index.open(arguments.index, embedder))
+        index = await stack.enter_async_context(Index.open(arguments.index, embedder, update=True))
         await index.add_folder(arguments.documents, _show)
         rows = []
         for question in json.loads(QUESTIONS.read_text(encoding="utf-8"))["questions"]:

@@ -92,7 +92,7 @@ and the quote support them. Times are of two cores, nothing cached.
 """
 _SPEED = """## Speed of indexing and search
 
-    python -m evaluations.retrieval xquad-en.json xquad-es.json --speed --json
+    python -m evaluations.retrieval xquad-en.json xquad-es.json --json
 
 Two cores, every text embedded anew.
 

@@ -70,11 +70,11 @@ def figures(ranks: Sequence[Sequence[int]], gold: Sequence[int]) -> dict[str, fl
 
 
 async def run(
-    files: Sequence[Path], passages: Path | None, embedder: str, *, speed: bool = False
+    files: Sequence[Path], passages: Path | None, embedder: str, *, cached: bool = False
 ) -> list[dict[str, object]]:
     """One object of figures for each file."""
     loaded = load_embedder(embedder)
-    model = loaded if speed else CachedEmbedder(loaded)
+    model = CachedEmbedder(loaded) if cached else loaded
     results = []
     for file in files:
         questions = load_set(file)
@@ -92,9 +92,9 @@ def main() -> None:
     )
     parser.add_argument("--embedder", default="", help="name or path of the embedder (the default one)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line and file, nothing else")
-    parser.add_argument("--speed", action="store_true", help="embed everything anew and measure it")
+    parser.add_argument("--cached", action="store_true", help="keep vectors between runs (no speeds then)")
     arguments = parser.parse_args()
-    job = run(arguments.files, arguments.passages_of, arguments.embedder, speed=arguments.speed)
+    job = run(arguments.files, arguments.passages_of, arguments.embedder, cached=arguments.cached)
     for result in asyncio.run(job):
         if arguments.json:
             print(json.dumps(result))
