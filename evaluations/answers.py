@@ -130,7 +130,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--unanswerable", action="store_true", help="ask again with the gold passage taken out"
     )
     parser.add_argument("--never-abstain", action="store_true")
-    parser.add_argument("--cached", action="store_true", help="keep vectors between runs (times then mean nothing)")
+    parser.add_argument(
+        "--cached", action="store_true", help="keep vectors between runs (times then mean nothing)"
+    )
     parser.add_argument("--limit", type=int, default=0, help="questions a set (0: all)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="one JSON object a line and file, nothing else")
