@@ -1,15 +1,55 @@
-"""One live server for the tests that leave it as it was."""
+"""One live server for the tests that leave it as it was; and an app with documents for two tenants."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from hashlib import sha256
+from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.server.live import Live, live_server
+from sillar.documents.journal import Journal
+from sillar.engine.engine import EngineOptions
+from sillar.server.app import create_app
+from sillar.server.auth import Client, KeyStore
+from sillar.server.frontend import open_frontend
+from sillar.server.library import Library
+from sillar.server.options import Limits, ServerOptions
+from sillar.server.state import ServerState
+from tests.documents.fakes import open_index
+from tests.server.live import Live, fake_models, live_server
+
+HANDBOOK = "# Returns\n\nGoods may be returned within 30 days of delivery.\n\n# Hours\n\nWe open at nine.\n"
 
 
 @pytest.fixture(scope="session")
 def live() -> Iterator[Live]:
     with live_server() as server:
         yield server
+
+
+@pytest.fixture
+async def library(tmp_path: Path) -> AsyncIterator[Library]:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "handbook.md").write_text(HANDBOOK)
+    index = open_index(tmp_path / "index.db")
+    library = Library(index, Journal(tmp_path / "journal.db"), folder, tmp_path / "uploads")
+    await index.add_folder(folder)
+    yield library
+    await library.close()
+
+
+@pytest.fixture
+async def client(library: Library) -> AsyncIterator[httpx.AsyncClient]:
+    people = {sha256(name.encode()).hexdigest(): Client(name, name) for name in ("ana", "bob")}
+    model, embedder = fake_models(EngineOptions(), 0.0)
+    async with model:
+        options = ServerOptions(limits=Limits(upload_bytes=100_000))
+        state = ServerState(options, {"fake": model}, {"e": embedder}, KeyStore(people))
+        async with open_frontend(state, library) as frontend:
+            app = create_app(state, frontend.routers, public=frontend.public)
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+                yield client

@@ -4,50 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from hashlib import sha256
 
-import httpx
 import pytest
 
-from sillar.documents.journal import Journal
-from sillar.engine.engine import EngineOptions
-from sillar.server.app import create_app
-from sillar.server.auth import Client, KeyStore
-from sillar.server.frontend import open_frontend
-from sillar.server.library import Library, safe_name
-from sillar.server.options import Limits, ServerOptions
-from sillar.server.state import ServerState
-from tests.documents.fakes import open_index
-from tests.server.live import fake_models
+from sillar.server.library import safe_name
 
 ANA, BOB = {"Authorization": "Bearer ana"}, {"Authorization": "Bearer bob"}
-HANDBOOK = "# Returns\n\nGoods may be returned within 30 days of delivery.\n\n# Hours\n\nWe open at nine.\n"
-
-
-@pytest.fixture
-async def library(tmp_path):
-    folder = tmp_path / "docs"
-    folder.mkdir()
-    (folder / "handbook.md").write_text(HANDBOOK)
-    index = open_index(tmp_path / "index.db")
-    library = Library(index, Journal(tmp_path / "journal.db"), folder, tmp_path / "uploads")
-    await index.add_folder(folder)
-    yield library
-    await library.close()
-
-
-@pytest.fixture
-async def client(library):
-    people = {sha256(name.encode()).hexdigest(): Client(name, name) for name in ("ana", "bob")}
-    model, embedder = fake_models(EngineOptions(), 0.0)
-    async with model:
-        options = ServerOptions(limits=Limits(upload_bytes=100_000))
-        state = ServerState(options, {"fake": model}, {"e": embedder}, KeyStore(people))
-        async with open_frontend(state, library) as frontend:
-            app = create_app(state, frontend.routers, public=frontend.public)
-            transport = httpx.ASGITransport(app=app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-                yield client
 
 
 async def ask(client, question, headers=ANA):
@@ -56,8 +18,9 @@ async def ask(client, question, headers=ANA):
     return response.json()
 
 
-async def upload(client, library, name, content, headers=ANA):
-    response = await client.post("/v1/documents", params={"name": name}, content=content, headers=headers)
+async def upload(client, library, name, content, headers=ANA, **parameters):
+    parameters["name"] = name
+    response = await client.post("/v1/documents", params=parameters, content=content, headers=headers)
     assert response.status_code == 202, response.text
     while library.jobs:  # noqa: ASYNC110  an event only for tests would be more to keep
         await asyncio.sleep(0.01)
@@ -170,7 +133,15 @@ async def test_votes_tickets_and_insights_belong_to_the_tenant(client):
 
 
 async def test_nothing_is_told_without_a_key(client):
-    for path in ("documents", "jobs", "insights", "tickets.csv", "feedback.json", "documents/1/text"):
+    for path in (
+        "documents",
+        "jobs",
+        "collections",
+        "insights",
+        "tickets.csv",
+        "feedback.json",
+        "documents/1/text",
+    ):
         assert (await client.get(f"/v1/{path}")).status_code == 401
     assert (await client.post("/v1/ask", json={"question": "?"})).status_code == 401
 

@@ -1,13 +1,12 @@
-"""Questions over documents: ask, upload, open a passage."""
+"""Questions over documents: ask, open a passage."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
@@ -17,6 +16,7 @@ from sillar.documents.journal import Entry
 from sillar.documents.language import detect_language
 from sillar.engine.language_model import LanguageModel
 from sillar.server.auth import Client, require_key
+from sillar.server.documents_list import Id, Reader, manage
 from sillar.server.errors import ApiError
 from sillar.server.library import Library
 from sillar.server.page_image import draw_page
@@ -31,9 +31,7 @@ _MAX_SPAN = 20_000
 _TICKET_PASSAGE = 4000
 """Characters of a passage that go into a ticket."""
 
-Reader = Annotated[Client, Depends(require_key("documents"))]
 Asker = Annotated[Client, Depends(require_key("ask", "documents"))]
-Id = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class _Model(BaseModel):
@@ -60,7 +58,7 @@ def router(state: ServerState, library: Library) -> APIRouter:
     """The routes over one library."""
     routes = APIRouter(prefix="/v1", tags=["documents"])
     _asking(routes, state, library)
-    _managing(routes, library)
+    manage(routes, library)
     _reading(routes, library)
     return routes
 
@@ -100,7 +98,7 @@ async def answered(
     library: Library, model: LanguageModel, body: AskRequest, client: Client
 ) -> AsyncGenerator[str | dict[str, Any], None]:
     """Pieces of text, then the whole answer as JSON, recorded."""
-    access = library.access(client.tenant)
+    access = await library.access(client)
     options = AnswerOptions(tenant=client.tenant)
     history = [PastTurn(turn.role, turn.content) for turn in body.history]
     stream = stream_answer(body.question, library.index, model, options, access, history)
@@ -136,51 +134,11 @@ def _found(passage: Passage) -> dict[str, Any]:
     return {"document": passage.document, "page": passage.page, "section": passage.section, "text": text}
 
 
-def _managing(routes: APIRouter, library: Library) -> None:
-    @routes.get("/documents")
-    async def documents(client: Reader) -> dict[str, Any]:
-        """Every document that this key may ask about, those that could not be read too."""
-        found = await library.documents(client.tenant)
-        rows = [
-            {
-                "id": info.document_id,
-                "path": info.path,
-                "title": info.title,
-                "state": "ready" if info.failed is None else "failed",
-                "reason": info.failed,
-                "passages": info.passages,
-                "removable": library.removable(client.tenant, info),
-            }
-            for info in found
-        ]
-        return {"data": rows}
-
-    @routes.post("/documents", status_code=202)
-    async def upload(
-        request: Request, client: Reader, name: Annotated[str, Query(min_length=1, max_length=500)]
-    ) -> dict[str, Any]:
-        """Takes a file as the body and indexes it in the background; only this tenant will see it."""
-        job = await library.upload(client.tenant, name, request.stream())
-        return {"job": job.id, "document": job.document}
-
-    @routes.get("/jobs")
-    async def jobs(client: Reader) -> dict[str, Any]:
-        """Uploads on their way into the index."""
-        own = [job for job in library.jobs.values() if job.tenant == client.tenant]
-        return {"data": [asdict(job) | {"tenant": None} for job in own]}
-
-    @routes.delete("/documents/{document}", status_code=204)
-    async def remove(client: Reader, document: Id) -> None:
-        """Removes an upload with all its passages."""
-        await library.remove(client.tenant, document)
-
-
 def _reading(routes: APIRouter, library: Library) -> None:
     @routes.get("/documents/{document}/text")
     async def text(client: Reader, document: Id, start: Id, end: Id) -> dict[str, Any]:
         """A passage with what stands around it."""
-        info = await library.document(client.tenant, document)
-        whole = await library.index.read(library.index.store.text, document)
+        info, whole = await library.text(client, document)
         if not start <= end <= min(len(whole), start + _MAX_SPAN):
             raise ApiError(400, "start and end are not a span of this document.")
         return {
@@ -195,7 +153,7 @@ def _reading(routes: APIRouter, library: Library) -> None:
         client: Reader, document: Id, page: Annotated[int, Field(ge=1, le=100_000)], quote: str = ""
     ) -> Response:
         """A PDF's page as a picture, the quoted passage marked."""
-        info = await library.document(client.tenant, document)
+        info = await library.document(client, document)
         if info.media_type != "application/pdf":
             raise ApiError(400, "Only PDF documents have pages.")
         image = await draw_page(library.path_of(info), page, quote[:_MAX_SPAN])

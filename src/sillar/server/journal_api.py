@@ -67,7 +67,7 @@ def _reporting(routes: APIRouter, library: Library, handoff: HandOff) -> None:
     @routes.get("/suggestions")
     async def suggestions(client: Reader) -> dict[str, Any]:
         """Questions that were answered well before, and how many documents there are to ask."""
-        found = await library.documents(client.tenant)
+        found = await library.documents(client)
         ready = sum(info.failed is None for info in found)
         return {"data": library.journal.suggestions(client.tenant), "documents": ready}
 
