@@ -106,7 +106,7 @@ class Follower:
                 self._due = False
             self._trouble = ""
         except _TROUBLE as error:
-            self._wait(str(error))
+            self._wait(getattr(error, "strerror", None) or str(error))
         except ExceptionGroup as errors:
             trouble, rest = errors.split(_TROUBLE)
             if rest is not None or trouble is None:
