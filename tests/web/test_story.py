@@ -105,3 +105,22 @@ def test_a_follow_up_is_sent_with_the_conversation(open_tab: Open, places: tuple
     ask(tab, "When do we open?")
     assert sent[2]["history"] == []
     assert httpx.get(f"{live.url}/v1/suggestions").json()["data"]
+
+
+def test_an_upload_goes_into_a_collection_and_the_list_shows_that_one_alone(
+    open_tab: Open, places: tuple[Live, Desk]
+) -> None:
+    live, _ = places
+    tab = open_tab(f"{live.url}/#documents")
+    tab.get_by_text("handbook.md").first.wait_for()
+    tab.get_by_label("Into the collection").fill("Pumps & valves")
+    drop(tab, "pump.md", b"# Pump\n\nThe pump runs at forty bar.\n")
+    tab.locator("tr", has_text="pump.md").get_by_text("Pumps & valves").wait_for()
+    tab.get_by_label("Collection", exact=True).select_option("Pumps & valves")
+    assert tab.locator("tbody tr").count() == 1
+    tab.get_by_label("Collection", exact=True).select_option("everyone")
+    assert tab.locator("tr", has_text="pump.md").count() == 0
+    assert tab.locator("tr", has_text="handbook.md").count() == 1
+    tab.get_by_label("Into the collection").fill("../etc")
+    drop(tab, "pump.md", b"# Pump\n")
+    tab.get_by_text("name has up to 60").wait_for()

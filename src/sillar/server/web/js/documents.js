@@ -7,17 +7,24 @@ import { number, t } from "./text.js";
 
 const uploads = new Map(); // File -> {share, problem}: survive a look at another section
 
+const OWN = "uploads"; // as the server calls what was uploaded into no named collection
+const EVERY = "*"; // others are "=NAME"
+
 export function documents(main) {
   const picker = h("input", { type: "file", id: "files", multiple: true, class: "hidden", tabindex: -1, onchange: () => send(picker.files) });
+  const target = h("input", { id: "target", list: "targets", maxlength: 60, autocomplete: "off", placeholder: t("uploads") });
+  const names = h("datalist", { id: "targets" });
   const zone = h("div", { class: "drop card" },
     h("p", {}, t("drop"), " ", h("button", { type: "button", onclick: () => picker.click() }, t("choose"))),
     h("label", { class: "hidden", for: "files" }, t("choose")), picker,
+    h("p", {}, h("label", { for: "target" }, t("uploadTo")), " ", target, names),
     h("p", { class: "soft small" }, t("formats")));
   const jobs = h("div", { "aria-live": "polite" });
   const filter = h("input", { type: "search", id: "filter", "aria-label": t("filter"), placeholder: t("filter"), oninput: () => draw(), hidden: true });
+  const only = h("select", { id: "only", "aria-label": t("collection"), onchange: () => draw(), hidden: true });
   const count = h("p", { class: "soft small" });
   const list = h("div", {});
-  main.append(h("h1", {}, t("docTitle")), zone, jobs, h("div", { class: "card" }, h("div", { class: "row apart" }, count, filter), list));
+  main.append(h("h1", {}, t("docTitle")), zone, jobs, h("div", { class: "card" }, h("div", { class: "row apart" }, count, only, filter), list));
 
   for (const type of ["dragenter", "dragover"]) {
     zone.addEventListener(type, (event) => { event.preventDefault(); zone.classList.add("over"); });
@@ -32,15 +39,17 @@ export function documents(main) {
   let before = "";
   let rows = [];
   let running = [];
+  let known = "";
 
   async function send(files) {
     const chosen = [...files]; // the list empties with the picker
+    const collection = target.value.trim();
     picker.value = "";
     for (const file of chosen) uploads.set(file, { share: 0, problem: "" });
     drawJobs();
     for (const file of chosen) {
       try {
-        await upload(file, "", (share) => { uploads.get(file).share = share; drawJobs(); });
+        await upload(file, collection, (share) => { uploads.get(file).share = share; drawJobs(); });
         uploads.delete(file);
       } catch (error) {
         uploads.get(file).problem = error.message;
@@ -65,22 +74,37 @@ export function documents(main) {
 
   function draw() {
     const wanted = filter.value.trim().toLowerCase();
-    const shown = rows.filter((row) => `${row.title} ${row.path}`.toLowerCase().includes(wanted));
+    const shown = rows.filter((row) => (only.value === EVERY || row.collection === only.value.slice(1))
+      && `${row.title} ${row.path}`.toLowerCase().includes(wanted));
     const failed = rows.filter((row) => row.state === "failed").length;
     filter.hidden = rows.length < 8;
     count.textContent = [t(rows.length ? "countDocuments" : "empty", { n: number(rows.length) }), failed ? t("countFailed", { n: number(failed) }) : ""].join(" ");
     list.replaceChildren(...(shown.length ? [table(shown, refresh)] : []));
   }
 
+  function drawCollections(all) {
+    const now = JSON.stringify(all.map((one) => [one.name, one.writable]));
+    if (now === known) return; // a list that is open stays as it is
+    known = now;
+    const before = only.value || EVERY;
+    const choices = [...new Set(all.map((one) => one.name))];
+    only.hidden = choices.length < 2;
+    only.replaceChildren(h("option", { value: EVERY }, t("allCollections")),
+      ...choices.map((name) => h("option", { value: `=${name}` }, label(name))));
+    only.value = before === EVERY || choices.includes(before.slice(1)) ? before : EVERY;
+    names.replaceChildren(...all.filter((one) => one.writable && one.name !== OWN).map((one) => h("option", { value: one.name })));
+  }
+
   async function refresh() {
     clearTimeout(timer);
     try {
-      const [jobsNow, all] = await Promise.all([get("/v1/jobs"), get("/v1/documents")]);
+      const [jobsNow, all, collections] = await Promise.all([get("/v1/jobs"), get("/v1/documents"), get("/v1/collections")]);
       if (left) return;
       running = jobsNow.data;
       rows = all.data;
       drawJobs();
-      const now = JSON.stringify(rows);
+      drawCollections(collections.data.filter((one) => one.documents || (one.writable && one.name !== OWN)));
+      const now = JSON.stringify([rows, known]);
       if (now !== before) draw();
       before = now;
       if (running.length) timer = setTimeout(refresh, 700);
@@ -92,6 +116,9 @@ export function documents(main) {
   refresh();
   return () => { left = true; clearTimeout(timer); };
 }
+
+/** What a collection is called here: the shared folder and the uploads outside of any have no name of their own. */
+const label = (name) => (name === "" ? t("everyone") : name === OWN ? t("uploads") : name);
 
 const jobView = (job) => bar(job.document, t(`stage_${job.stage}`), job.done, job.total);
 
@@ -109,7 +136,7 @@ function table(rows, refresh) {
     h("tbody", {}, rows.map((row) => h("tr", {},
       h("td", { class: "file" }, row.title || row.path, row.title && row.title !== row.path ? h("small", {}, row.path) : null),
       h("td", {}, state(row)),
-      collections ? h("td", { class: "fold" }, row.collection || t("everyone")) : null,
+      collections ? h("td", { class: "fold" }, label(row.collection)) : null,
       h("td", { class: "number fold" }, number(row.passages)),
       h("td", { class: "number" }, row.removable ? h("button", { class: "plain", type: "button", "aria-label": `${t("removeDoc")} ${row.path}`,
         onclick: () => drop(row, refresh) }, t("removeDoc")) : null))))));
