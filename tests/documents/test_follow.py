@@ -15,6 +15,7 @@ from sillar.documents import FileChange, Follower, Index
 from sillar.documents.follow import Look, look_at
 from sillar.documents.journal import Journal
 from sillar.errors import DocumentError
+from sillar.server.auth import LOCAL
 from sillar.server.library import Library
 from tests.documents.fakes import open_index
 
@@ -197,7 +198,7 @@ async def test_a_library_follows_until_it_is_closed(folder: Path, tmp_path: Path
     library.follow(Driven(library.index, folder, lambda change: said.append(str(change))), said.append)
     await ready.wait()
     assert said == ["added: printer.txt", "added: sub/vpn.md"]
-    assert len(await library.documents("")) == 2
+    assert len(await library.documents(LOCAL)) == 2
     await library.close()
     assert ended.is_set()
     assert len(said) == 2
@@ -219,5 +220,5 @@ async def test_a_follower_that_breaks_says_so_and_the_library_goes_on(folder: Pa
     library.follow(Broken(library.index, folder, lambda change: None), say)
     await told.wait()
     assert "no longer followed" in said[0]
-    assert await library.documents("") == []
+    assert await library.documents(LOCAL) == []
     await library.close()
