@@ -83,7 +83,7 @@ def install(app: FastAPI) -> None:
     async def handle(_: Request, error: Exception) -> JSONResponse:
         return error_response(error)
 
-    for kind in (RequestValidationError, HTTPException, SillarError, Exception):
+    for kind in (RequestValidationError, HTTPException, SillarError, MemoryError, Exception):
         app.add_exception_handler(kind, handle)
 
 
