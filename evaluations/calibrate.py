@@ -13,7 +13,6 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -72,9 +71,8 @@ async def collect(questions: QuestionSet, embedder: TextEmbedder) -> list[Row]:
 async def _features(index: Index, question: str) -> Mapping[str, float]:
     vector = await index.embed_question(question)
     passages = await index.search(question, SEARCHED, vector=vector)
-    read = partial(index.read, index.store.document_frequency)
     support = await find_support(
-        question, passages, index.embedder, read, vector, word_vectors=index.word_vectors
+        question, passages, index.embedder, index.frequencies, vector, word_vectors=index.word_vectors
     )
     return support.features
 

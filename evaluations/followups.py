@@ -52,7 +52,7 @@ def figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 async def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    async with Index.open(arguments.index, CachedEmbedder(load_embedder())) as index:
+    async with Index.open(arguments.index, CachedEmbedder(load_embedder()), update=True) as index:
         await index.add_folder(arguments.documents)
         return await evaluate(index, plain=arguments.plain)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -19,6 +18,7 @@ from sillar.documents.journal import Entry, Journal
 from sillar.documents.tickets import Tickets
 from sillar.errors import ConfigError
 from sillar.server.handoff import ATTEMPTS, mailto, open_handoff
+from tests.loopback import serving
 
 SECRET = "a secret of the operator's"
 
@@ -47,14 +47,9 @@ def help_desk(*statuses: int) -> Iterator[Desk]:
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    desk.url = f"http://127.0.0.1:{server.server_port}/tickets"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield desk
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Handler) as address:
+        desk.url = f"{address}/tickets"
+        yield desk
 
 
 @pytest.fixture

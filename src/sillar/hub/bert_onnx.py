@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sillar.errors import ModelFormatError
-from sillar.hub.cache import Progress, ProgressEvent, atomic_file, require_disk, silent
+from sillar.hub.cache import Progress, require_disk, silent
+from sillar.hub.gguf_file import encoder_file
 from sillar.hub.onnx import OnnxFile
 
 CONVERTER_VERSION = 1
@@ -128,20 +129,11 @@ def convert_bert_onnx(
     target.parent.mkdir(parents=True, exist_ok=True)
     total = sum(data.nbytes for data, _ in tensors.values())
     require_disk(target.parent, total + (16 << 20))
-    progress(ProgressEvent("convert", 0, total))
-    with atomic_file(target) as temporary:
-        writer = gguf.GGUFWriter(temporary, "bert")
-        try:
-            _add_shape(writer, bert, tensors, options)
-            _add_tokenizer(writer, tokens)
-            for name, (data, kind) in tensors.items():
-                writer.add_tensor(name, data, raw_dtype=kind)
-            writer.write_header_to_file()
-            writer.write_kv_data_to_file()
-            writer.write_tensors_to_file()
-        finally:
-            writer.close()
-    progress(ProgressEvent("convert", total, total))
+    with encoder_file(target, total, progress) as writer:
+        _add_shape(writer, bert, tensors, options)
+        _add_tokenizer(writer, tokens)
+        for name, (data, kind) in tensors.items():
+            writer.add_tensor(name, data, raw_dtype=kind)
 
 
 _Tensors = dict[str, tuple[NDArray[Any], gguf.GGMLQuantizationType]]

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sillar.errors import ModelFormatError
-from sillar.hub.cache import Progress, ProgressEvent, atomic_file, require_disk, silent
+from sillar.hub.cache import Progress, require_disk, silent
 from sillar.hub.charsmap import build_charsmap, with_compositions
 from sillar.hub.e5s1 import E5Model, read_e5s1
+from sillar.hub.gguf_file import encoder_file
 
 CONVERTER_VERSION = 1
 _EMBEDDINGS = {
@@ -48,20 +49,11 @@ def convert_e5s1(source: Path, target: Path, progress: Progress = silent) -> Non
     target.parent.mkdir(parents=True, exist_ok=True)
     require_disk(target.parent, source.stat().st_size + (64 << 20))
     total = sum(tensor.nbytes for tensor in model.tensors.values())
-    progress(ProgressEvent("convert", 0, total))
-    with atomic_file(target) as temporary:
-        writer = gguf.GGUFWriter(temporary, "bert")
-        try:
-            _add_shape(writer, model)
-            _add_tokenizer(writer, model)
-            for name, tensor in model.tensors.items():
-                _add_tensor(writer, gguf_name(name), tensor)
-            writer.write_header_to_file()
-            writer.write_kv_data_to_file()
-            writer.write_tensors_to_file()
-        finally:
-            writer.close()
-    progress(ProgressEvent("convert", total, total))
+    with encoder_file(target, total, progress) as writer:
+        _add_shape(writer, model)
+        _add_tokenizer(writer, model)
+        for name, tensor in model.tensors.items():
+            _add_tensor(writer, gguf_name(name), tensor)
 
 
 def gguf_name(name: str) -> str:
