@@ -13,7 +13,7 @@ from sillar.hub.cache import Progress, ProgressEvent, atomic_file
 
 @contextmanager
 def encoder_file(target: Path, nbytes: int, progress: Progress) -> Iterator[gguf.GGUFWriter]:
-    """A writer for an encoder's metadata and tensors (`nbytes` in all); `target` appears once all is written."""
+    """A writer for an encoder's metadata and tensors of `nbytes`; `target` appears once all is written."""
     progress(ProgressEvent("convert", 0, nbytes))
     with atomic_file(target) as temporary:
         writer = gguf.GGUFWriter(temporary, "bert")
