@@ -1,7 +1,8 @@
-"""Finds or builds llama.cpp for this processor: an environment with llama-cpp-python, and llama-server.
+"""Finds or builds the peers: llama-cpp-python and llama-server for this processor, and ONNX Runtime.
 
-$SILLAR_LLAMA_CPP_PYTHON names the python of an existing environment, $SILLAR_LLAMA_CPP_SERVER an existing
-llama-server; else they live under Sillar's cache folder. Both come from one package, so from one revision.
+$SILLAR_LLAMA_CPP_PYTHON and $SILLAR_ONNXRUNTIME_PYTHON name the python of an existing environment,
+$SILLAR_LLAMA_CPP_SERVER an existing llama-server; else they live under Sillar's cache folder. What is of
+llama.cpp comes from one package, so from one revision.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.machine import log
@@ -19,7 +21,9 @@ from sillar.hub import cache_dir
 
 VARIABLE = "SILLAR_LLAMA_CPP_PYTHON"
 SERVER_VARIABLE = "SILLAR_LLAMA_CPP_SERVER"
+ONNX_VARIABLE = "SILLAR_ONNXRUNTIME_PYTHON"
 PACKAGE = "llama-cpp-python==0.3.36"
+ONNX_PACKAGES = ("onnxruntime==1.32.0", "tokenizers==0.23.3", "numpy")
 NATIVE = "-DGGML_NATIVE=ON"
 AVX2_ONLY = (
     "-DGGML_NATIVE=OFF -DGGML_AVX=ON -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON"
@@ -41,32 +45,32 @@ def llama_cpp_python(*, avx2_only: bool = False) -> Path:
     if configured and not avx2_only:
         return Path(configured)
     folder = cache_dir() / "peers" / ("llama-cpp-avx2" if avx2_only else "llama-cpp")
-    python = folder / "bin" / "python"
     if not (folder / ".complete").exists():
-        _build(folder, python, AVX2_ONLY if avx2_only else NATIVE)
-        (folder / ".complete").touch()
-    return python
-
-
-def _build(folder: Path, python: Path, cmake_args: str) -> None:
-    log(f"building {PACKAGE} in {folder} ({cmake_args}): several minutes, once")
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    subprocess.run(
+        cmake_args = AVX2_ONLY if avx2_only else NATIVE
+        log(f"building {PACKAGE} in {folder} ({cmake_args}): several minutes, once")
         # No cache: it holds wheels built with other flags.
-        [
-            str(python),
-            "-m",
-            "pip",
-            "install",
-            "--no-cache-dir",
-            "--no-binary=llama-cpp-python",
-            "numpy",
-            PACKAGE,
-        ],
-        check=True,
-        stdout=sys.stderr,
-        env={**os.environ, "CMAKE_ARGS": cmake_args, "CMAKE_BUILD_PARALLEL_LEVEL": "2"},
-    )
+        arguments = ("--no-cache-dir", "--no-binary=llama-cpp-python", "numpy", PACKAGE)
+        _install(folder, arguments, CMAKE_ARGS=cmake_args, CMAKE_BUILD_PARALLEL_LEVEL="2")
+    return folder / "bin" / "python"
+
+
+def onnxruntime_python() -> Path:
+    """The python that runs peer_onnxruntime; installs it first where it is not there."""
+    configured = os.environ.get(ONNX_VARIABLE)
+    if configured:
+        return Path(configured)
+    folder = cache_dir() / "peers" / "onnxruntime"
+    if not (folder / ".complete").exists():
+        _install(folder, ONNX_PACKAGES)
+    return folder / "bin" / "python"
+
+
+def _install(folder: Path, arguments: Sequence[str], **environment: str) -> None:
+    """A new virtual environment with what pip is told to install."""
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+    command = [str(folder / "bin" / "python"), "-m", "pip", "install", *arguments]
+    subprocess.run(command, check=True, stdout=sys.stderr, env={**os.environ, **environment})
+    (folder / ".complete").touch()
 
 
 def llama_server() -> Path:
