@@ -34,6 +34,8 @@ class FakeCodec:
     eos_ids = frozenset({EOS})
     vocab_size = 101
     template_source = ""
+    control_tokens = {BOS: "<bos>", USER: "<user>", ASSISTANT: "<assistant>", EOS: "<eos>"}  # noqa: RUF012
+    bos_token, eos_token = "<bos>", "<eos>"
 
     def encode(self, text: str) -> list[int]:
         return [BOS, *self._plain(text)]

@@ -31,6 +31,21 @@ class Codec(Protocol):
         """The chat template itself: which formats it knows can be read from it."""
         ...
 
+    @property
+    def control_tokens(self) -> Mapping[int, str]:
+        """Tokens of the model's protocol and their names."""
+        ...
+
+    @property
+    def bos_token(self) -> str:
+        """The begin token's name; empty for a model without one."""
+        ...
+
+    @property
+    def eos_token(self) -> str:
+        """The name of the token that ends a text; empty for a model without one."""
+        ...
+
     def encode(self, text: str) -> list[int]:
         """A plain prompt's tokens, with the model's begin token if it has one."""
         ...

@@ -43,6 +43,11 @@ class ModelCodec:
     def __init__(self, tokenizer: Tokenizer, template: ChatTemplate) -> None:
         self.tokenizer = tokenizer
         self.template = template
+        self.control_tokens = {token: name for name, token in tokenizer.control_texts.items()}
+        self.bos_token, self.eos_token = (
+            self.control_tokens.get(-1 if token is None else token, "")
+            for token in (tokenizer.bos_id, tokenizer.eos_id)
+        )
 
     @property
     def eos_ids(self) -> frozenset[int]:

@@ -27,6 +27,8 @@ class TextEvent:
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     prompt_scores: tuple[TokenScore, ...] | None = None
+    end: TokenScore | None = None
+    """The control token that ended the choice, which has no text."""
 
 
 class Choice:
@@ -43,6 +45,7 @@ class Choice:
         self._decoded = self._emitted = 0  # characters
         self._held: deque[tuple[int, TokenScore]] = deque()  # where its text begins, token
         self._scores: tuple[TokenScore, ...] | None = None
+        self._end: TokenScore | None = None
 
     async def next(self) -> TextEvent | None:
         """The next piece, from all tokens that have arrived; None: the choice is over, or was cancelled."""
@@ -71,15 +74,18 @@ class Choice:
             return None
         self._emitted += len(text)
         scores, self._scores = self._scores, None
-        return TextEvent(text, self.index, self._released(), reason, usage, scores)
+        return TextEvent(text, self.index, self._released(), reason, usage, scores, self._end)
 
     def _text_of(self, event: TokenEvent) -> str:
         text = ""
         if event.token is not None:
             self._taken += 1
-            if event.finish_reason != "stop" or event.token not in self._silent:
+            score = TokenScore(event.token, event.logprob, event.top)
+            if event.finish_reason == "stop" and event.token in self._silent:
+                self._end = score
+            else:
                 piece = self._decoder.push(event.token)
-                self._held.append((self._decoded, TokenScore(event.token, event.logprob, event.top)))
+                self._held.append((self._decoded, score))
                 self._decoded += len(piece)
                 text = self._matcher.push(piece)
         if event.finish_reason is not None and not self._matcher.matched:

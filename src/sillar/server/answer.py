@@ -61,8 +61,10 @@ class UsageSum:
 
 
 def token_text(codec: Codec, token: int) -> str:
-    """A token as text; where it is no whole UTF-8, its bytes, spelt as OpenAI does."""
+    """A token as text: a control token's name; bytes that are no whole UTF-8 spelt as OpenAI does."""
     raw = codec.token_bytes(token)
+    if not raw and token in codec.control_tokens:
+        return codec.control_tokens[token]
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sillar import __version__
-from sillar.server import chat, completions, embeddings, errors, rerank, responses, service
+from sillar.server import chat, completions, embeddings, errors, rerank, responses, service, tokenization
 from sillar.server.gate import Gate
 from sillar.server.state import ServerState
 
@@ -36,6 +36,7 @@ def create_app(
         completions.router(state),
         embeddings.router(state),
         rerank.router(state),
+        tokenization.router(state),
         *routers,
     ):
         app.include_router(router)

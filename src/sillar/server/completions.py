@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from sillar.engine.codec import Codec
 from sillar.engine.language_model import LanguageModel
 from sillar.engine.request import TokenScore
-from sillar.engine.text_stream import TextStream
+from sillar.engine.text_stream import TextEvent, TextStream
 from sillar.server.answer import UsageSum, envelope, finite, timed, token_text
 from sillar.server.auth import Client, require_key
 from sillar.server.errors import ApiError
@@ -128,7 +128,7 @@ class _Answer:
         async for event in timed(stream, self._state, self._model.name, self._arrived):
             i = event.index
             texts[i] += event.text
-            scores[i] += [*(event.prompt_scores or ()), *event.tokens]
+            scores[i] += _scores(event)
             if event.usage is not None:
                 self._usage.add(event.usage, first=i == 0)
                 reasons[i] = event.finish_reason
@@ -153,7 +153,7 @@ class _Answer:
                 lengths[i] = len(echoed)
             async for event in timed(stream, self._state, self._model.name, self._arrived):
                 i = event.index
-                scores = [*(event.prompt_scores or ()), *event.tokens]
+                scores = _scores(event)
                 begin = 0 if event.prompt_scores else lengths[i]
                 logprobs = self._logprobs(scores, begin) if scores else None
                 lengths[i] += len(event.text)
@@ -176,6 +176,12 @@ class _Answer:
         if self._body.logprobs is None:
             return None
         return legacy_logprobs(self._model.codec, scores, self._body.logprobs, begin)
+
+
+def _scores(event: TextEvent) -> list[TokenScore]:
+    """With the token that ended the text: harnesses count on an entry for every token that was drawn."""
+    end = () if event.end is None else (event.end,)
+    return [*(event.prompt_scores or ()), *event.tokens, *end]
 
 
 def legacy_logprobs(codec: Codec, scores: Sequence[TokenScore], top: int, begin: int) -> dict[str, Any]:

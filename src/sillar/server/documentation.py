@@ -22,6 +22,7 @@ from sillar.server import (
     rerank,
     responses,
     service,
+    tokenization,
 )
 from sillar.server.auth import SCOPES
 from sillar.server.chat_types import ChatRequest
@@ -35,6 +36,7 @@ from sillar.server.rerank import RerankRequest
 from sillar.server.responses_store import KEPT_BYTES, KEPT_RESPONSES, KEPT_SECONDS
 from sillar.server.responses_types import ResponsesRequest
 from sillar.server.state import ServerState
+from sillar.server.tokenization import DetokenizeRequest, TokenizeRequest
 from sillar.server.types import IGNORED, ApiModel
 
 _INTRO = """# The HTTP API
@@ -52,7 +54,18 @@ _MODELS: tuple[tuple[str, type[ApiModel]], ...] = (
     ("POST /v1/completions", CompletionRequest),
     ("POST /v1/embeddings", EmbeddingRequest),
     ("POST /v1/rerank", RerankRequest),
+    ("POST /tokenize", TokenizeRequest),
+    ("POST /detokenize", DetokenizeRequest),
 )
+_HARNESSES = """## Evaluation harnesses
+
+`/v1/completions` with `echo` and `logprobs` scores a prompt token by token; with `logprobs` a token that ends
+the text has an entry too, under its name. `/tokenize`, `/detokenize` and `GET /tokenizer_info` are vLLM's, so
+lm-eval needs no tokenizer of its own:
+
+    lm_eval --model local-completions --tasks NAME \\
+      --model_args model=NAME,base_url=http://127.0.0.1:8080/v1/completions,num_concurrent=4
+"""
 _WHEN: dict[type[SillarError], str] = {
     SillarError: "Something failed here; the log has the error by its number."
 }
@@ -63,14 +76,15 @@ def render() -> str:
     """The whole page."""
     parts = [_INTRO, _routes(), _tools()]
     parts += [_fields(title, model) for title, model in _MODELS]
-    parts += [_responses(), _documents_model()]
+    parts += [_HARNESSES, _responses(), _documents_model()]
     parts += [_ignored(), _errors(), _limits(), _missing()]
     return "\n".join(parts)
 
 
 def _routes() -> str:
     state = ServerState(ServerOptions())
-    routers = [module.router(state) for module in (service, chat, responses, completions, embeddings, rerank)]
+    modules = (service, chat, responses, completions, embeddings, rerank, tokenization)
+    routers = [module.router(state) for module in modules]
     # The routes are looked at, not called: no library is needed behind them.
     library = cast(Library, SimpleNamespace(journal=None))
     documents = [documents_api.router(state, library), journal_api.router(library, cast(HandOff, None))]
