@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sillar.documents.gaps import Gap, Unanswered, find_gaps
 from sillar.errors import RequestError
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ CREATE TABLE IF NOT EXISTS tickets (
 """
 
 DAY = 86_400.0
-SAME_QUESTION = 0.92
-"""Cosine from which two questions ask for the same thing (multilingual-e5: unrelated ones lie near 0.8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +71,6 @@ class Day:
     median_seconds: float
     slow_seconds: float
     """The 95th percentile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Questions that ask the same and were not answered, or were voted down."""
-
-    question: str
-    count: int
-    documents: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +153,22 @@ class Journal:
         )
         return [row["question"] for row in rows]
 
-    def insights(self, tenant: str, *, days: int = 30, now: float | None = None) -> Insights:
-        """Figures of the last `days` days."""
+    def insights(
+        self,
+        tenant: str,
+        *,
+        days: int = 30,
+        now: float | None = None,
+        usual: Mapping[str, NDArray[np.float32]] | None = None,
+    ) -> Insights:
+        """Figures of the last `days` days. `usual`: gaps.usual_directions of the questions' embedder."""
         end = time.time() if now is None else now
         rows = self.rows(
             "SELECT * FROM answers WHERE tenant = ? AND asked_at > ? ORDER BY asked_at",
             (tenant, end - days * DAY),
         )
         abstained = sum(row["abstained"] for row in rows)
+        unanswered = [row for row in reversed(rows) if row["abstained"] or row["vote"] < 0]
         median, slow = _seconds(rows)
         return Insights(
             questions=len(rows),
@@ -181,7 +179,7 @@ class Journal:
             votes_up=sum(row["vote"] > 0 for row in rows),
             votes_down=sum(row["vote"] < 0 for row in rows),
             days=_by_day(rows, days, end),
-            gaps=_gaps([row for row in rows if row["abstained"] or row["vote"] < 0]),
+            gaps=find_gaps([_unanswered(row) for row in unanswered], usual or {}),
         )
 
     def feedback(self, tenant: str) -> list[dict[str, Any]]:
@@ -268,35 +266,7 @@ def _day(moment: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(moment))
 
 
-def _gaps(rows: Sequence[sqlite3.Row], most: int = 50) -> list[Gap]:
-    """Greedy groups: a question joins the first group whose leader asks the same."""
-    leaders: list[tuple[sqlite3.Row, NDArray[np.float32] | None]] = []
-    counts: list[int] = []
-    for row in reversed(rows):  # the latest wording leads
-        vector = _vector(row)
-        for index, (leader, other) in enumerate(leaders):
-            if _same(row["question"], vector, leader["question"], other):
-                counts[index] += 1
-                break
-        else:
-            leaders.append((row, vector))
-            counts.append(1)
-    order = sorted(range(len(leaders)), key=lambda i: -counts[i])[:most]
-    return [
-        Gap(leaders[i][0]["question"], counts[i], json.loads(leaders[i][0]["documents"])[:3]) for i in order
-    ]
-
-
-def _vector(row: sqlite3.Row) -> NDArray[np.float32] | None:
+def _unanswered(row: sqlite3.Row) -> Unanswered:
     stored = row["vector"]
-    return None if stored is None else np.frombuffer(stored, np.float16).astype(np.float32)
-
-
-def _same(
-    question: str, vector: NDArray[np.float32] | None, other: str, other_vector: NDArray[np.float32] | None
-) -> bool:
-    if question.casefold().strip() == other.casefold().strip():
-        return True
-    if vector is None or other_vector is None or vector.shape != other_vector.shape:
-        return False
-    return float(vector @ other_vector) >= SAME_QUESTION
+    vector = None if stored is None else np.frombuffer(stored, np.float16).astype(np.float32)
+    return Unanswered(row["question"], row["language"], vector, json.loads(row["documents"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -77,9 +78,12 @@ def _reporting(routes: APIRouter, library: Library, handoff: HandOff) -> None:
         return {"name": client.name, "scopes": sorted(client.scopes), "version": __version__}
 
     @routes.get("/insights")
-    def insights(client: Reader, days: Annotated[int, Field(ge=1, le=366)] = 30) -> dict[str, Any]:
+    async def insights(client: Reader, days: Annotated[int, Field(ge=1, le=366)] = 30) -> dict[str, Any]:
         """Questions, answers, votes, times and gaps of the last days."""
-        return asdict(library.journal.insights(client.tenant, days=days))
+        usual = await library.usual_questions()
+        return asdict(
+            await asyncio.to_thread(library.journal.insights, client.tenant, days=days, usual=usual)
+        )
 
     @routes.get("/tickets")
     def tickets(client: Reader) -> dict[str, Any]:

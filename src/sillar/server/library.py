@@ -13,7 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sillar.documents import Follower, Index, IndexProgress
+from sillar.documents.gaps import usual_directions
 from sillar.documents.ingest.detect import is_supported
 from sillar.documents.journal import Journal
 from sillar.documents.store.protocol import Access, DocumentInfo
@@ -50,6 +54,7 @@ class Library:
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _removing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _usual: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, folder: Path, index_path: Path, embedder: Embedder) -> Library:
@@ -66,6 +71,12 @@ class Library:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.index.close()
         self.journal.close()
+
+    async def usual_questions(self) -> dict[str, NDArray[np.float32]]:
+        """What the vectors of everyday questions share, by language: gaps are grouped beside it."""
+        if not self._usual:
+            self._usual = await usual_directions(self.index.embedder)
+        return self._usual
 
     def follow(self, follower: Follower, say: Callable[[str], None]) -> None:
         """Follows a folder until `close`. `say` is told should that end before."""

@@ -53,6 +53,7 @@ function gaps(rows) {
   if (!rows.length) return h("p", { class: "soft" }, t("noGaps"));
   return h("ol", { class: "gaps" }, rows.map((gap) => h("li", {},
     h("strong", {}, gap.question), " ", gap.count > 1 ? h("span", { class: "badge warn" }, t("times", { n: number(gap.count) })) : null,
+    gap.wordings.length ? h("div", { class: "small" }, gap.wordings.join(" · ")) : null,
     gap.documents.length ? h("div", { class: "soft small" }, `${t("closest")}: ${gap.documents.join(", ")}`) : null)));
 }
 
