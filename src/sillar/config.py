@@ -106,6 +106,20 @@ class OidcConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WebConfig:
+    """Which pages of the web may be fetched as documents. Empty: none."""
+
+    hosts: str = setting("")
+    """Host names, separated by spaces; NAME:PORT for a port that is not the scheme's own."""
+    networks: str = setting("")
+    """Private addresses that these names may mean: `10.20.0.0/16 127.0.0.1`."""
+    seconds: float = setting(60.0, minimum=0.1, maximum=3600)
+    """For one page, redirects and all."""
+    max_bytes: int = setting(64 << 20, minimum=1)
+    """Of one page."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All tables; whoever builds a part hands it its own table only."""
 
@@ -114,6 +128,7 @@ class Config:
     sampling: SamplingConfig = SamplingConfig()
     handoff: HandOffConfig = HandOffConfig()
     oidc: OidcConfig = OidcConfig()
+    web: WebConfig = WebConfig()
 
 
 TABLES: dict[str, type[Any]] = {
@@ -122,6 +137,7 @@ TABLES: dict[str, type[Any]] = {
     "sampling": SamplingConfig,
     "handoff": HandOffConfig,
     "oidc": OidcConfig,
+    "web": WebConfig,
 }
 
 

@@ -66,7 +66,7 @@ class OverloadedError(SillarError):
 
 class DocumentError(SillarError):
     """A document that cannot be read. `kind` names the sort of trouble for programs: encrypted, damaged,
-    empty, too_large, limits, unsupported, needs_ocr, unreadable.
+    empty, too_large, limits, unsupported, needs_ocr, unreadable; of pages of the web also gone, refused.
     """
 
     def __init__(self, message: str, kind: str = "unreadable") -> None:

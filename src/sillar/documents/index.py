@@ -9,8 +9,9 @@ import contextlib
 import hashlib
 import os
 import re
+import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -47,6 +48,7 @@ from sillar.documents.store.protocol import (
 from sillar.documents.store.schema import OlderIndexError, old_sources
 from sillar.documents.store.sqlite import SqliteStore
 from sillar.documents.store.vectors import VectorKernels
+from sillar.documents.web_copy import pages_folder
 from sillar.errors import DocumentError
 
 T = TypeVar("T")
@@ -95,14 +97,14 @@ class Index:
         kernels: VectorKernels | None = None,
         options: SearchOptions | None = None,
     ) -> Index:
-        """Opens or makes the index file; `rebuild` starts anew.
+        """Opens or makes the index file; after `rebuild`, the next add_folder reads everything again.
 
         One that was made by another embedder or other parsers is searched as it is (`stale` says why), and
         built anew beside itself by the next add_folder. One with an older version's tables keeps
         only its list of sources, if `update`; otherwise OlderIndexError.
         """
-        if rebuild:
-            remove_all(path)
+        if rebuild and path.exists():
+            _outdate(path, embedder, kernels)
         try:
             return cls(path, embedder, kernels, options)
         except OlderIndexError:
@@ -173,8 +175,7 @@ class Index:
         """
         root = await asyncio.to_thread(_real_folder, folder)
         started = time.monotonic()
-        async with self._indexing:
-            await self._renew(progress, limits)
+        async with self.changing(progress, limits):
             source = await self._write(self.store.source, root, collection)
             known = await self._write(self.store.files, source)
             look = partial(compare, root, known, retry_failed=retry_failed, unsettled=unsettled)
@@ -189,6 +190,23 @@ class Index:
         report.seconds = time.monotonic() - started
         return report
 
+    @contextlib.asynccontextmanager
+    async def changing(
+        self, progress: Progress | None = None, limits: ParserLimits | None = None
+    ) -> AsyncIterator[None]:
+        """Around changes of what is indexed: one at a time, and into an index that is not stale."""
+        async with self._indexing:
+            await self._renew(progress, limits)
+            yield
+
+    async def within(self, function: Callable[..., T], *arguments: object) -> T:
+        """A function of a small table's module, in a writing transaction of the store."""
+        return await self._write(self.store.within, function, *arguments)
+
+    async def source(self, location: str, collection: str) -> int:
+        """The id of a source, made when it is new."""
+        return await self._write(self.store.source, Path(location), collection)
+
     async def _renew(self, progress: Progress | None, limits: ParserLimits | None) -> None:
         """Builds a stale index anew beside itself and takes the new one's place; searches go on meanwhile.
 
@@ -202,7 +220,7 @@ class Index:
                 if self.stale:
                     shadow = await asyncio.to_thread(self._open_shadow)
                     async with shadow:
-                        await copy_sources(self.store, shadow, progress, limits)
+                        await copy_sources(self.store, shadow, pages_folder(self.path), progress, limits)
                     await asyncio.to_thread(switch, self.path, shadow.path)
                     await asyncio.to_thread(self._adopt)
         except Timeout:
@@ -255,11 +273,15 @@ class Index:
         source = await self._write(self.store.source, Path(location), collection)
         return await self._write(self.store.files, source)
 
-    async def store_documents(
-        self, location: str, items: Sequence[EmbeddedDocument], collection: str
-    ) -> None:
-        """Embeds and stores documents that are chunked already, all in one transaction."""
-        await self.store_batch(await self._write(self.store.source, Path(location), collection), items)
+    async def store_documents(self, location: str, items: Sequence[EmbeddedDocument], collection: str) -> int:
+        """Embeds and stores documents that are chunked already, all in one transaction; answers how many
+        chunks.
+        """
+        return await self.store_batch(await self.source(location, collection), items)
+
+    async def delete(self, document_ids: Sequence[int]) -> None:
+        """Removes documents with all that was made of them, in one transaction."""
+        await self._write(self.store.delete, document_ids)
 
     async def set_readers(self, collection: str, readers: Sequence[str]) -> None:
         """Who may read a collection: names of keys or tenants, or "*" for everyone."""
@@ -333,6 +355,20 @@ class Index:
     async def jobs(self, access: Access = EVERYTHING) -> list[FileJob]:
         """Files on their way into the index, each with its stage."""
         return await self.read(self.store.jobs, access)
+
+
+def _outdate(path: Path, embedder: TextEmbedder, kernels: VectorKernels | None) -> None:
+    """Marks an index as stale, so that it is built anew from its sources; one that is damaged is deleted."""
+    remove(shadow_of(path))
+    try:
+        store = SqliteStore(path, embedder.fingerprint, embedder.dim, kernels)
+    except OlderIndexError:
+        return
+    except (DocumentError, sqlite3.Error):
+        remove_all(path)
+        return
+    store.outdate()
+    store.close()
 
 
 def _real_folder(folder: Path) -> Path:

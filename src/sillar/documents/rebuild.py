@@ -15,6 +15,7 @@ from filelock import FileLock
 from sillar.documents.ingest.limits import ParserLimits
 from sillar.documents.progress import Progress
 from sillar.documents.store.sqlite import SqliteStore
+from sillar.documents.web_copy import copy_pages, is_web
 
 if TYPE_CHECKING:
     from sillar.documents.index import Index
@@ -34,11 +35,16 @@ async def hold(path: Path) -> AsyncIterator[None]:
 
 
 async def copy_sources(
-    old: SqliteStore, new: Index, progress: Progress | None, limits: ParserLimits | None
+    old: SqliteStore, new: Index, pages: Path, progress: Progress | None, limits: ParserLimits | None
 ) -> None:
-    """Brings every source of `old` into `new`; what an interrupted run brought already is left as it is."""
+    """Brings every source of `old` into `new`; what an interrupted run brought already is left as it is.
+
+    `pages`: the folder of pages that were fetched.
+    """
     for location, collection in await asyncio.to_thread(old.sources):
-        if await asyncio.to_thread(Path(location).is_dir):
+        if is_web(location):
+            await copy_pages(old, new, location, collection, pages, limits)
+        elif await asyncio.to_thread(Path(location).is_dir):
             await new.add_folder(Path(location), progress, collection=collection, limits=limits)
         else:
             await _copy(old, new, location, collection)

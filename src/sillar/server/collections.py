@@ -20,6 +20,7 @@ UPLOADS = "uploads"
 """What a tenant calls its uploads outside of any named collection."""
 MAX_COLLECTIONS = 100
 """Named ones of a tenant."""
+_HELD = ".pages"
 _NAME = re.compile(r"[^\W_][\w .&()+-]{0,59}")
 
 
@@ -75,6 +76,17 @@ class Shelves:
 
     def _named(self, tenant: str) -> Path:
         return self._folder / f"{_digest(tenant)[:16]}.collections"
+
+
+def hold(shelf: Shelf) -> None:
+    """Keeps a shelf that has pages of the web, though its folder may hold no file."""
+    shelf.folder.mkdir(parents=True, exist_ok=True)
+    (shelf.folder / _HELD).touch()
+
+
+def release(shelf: Shelf) -> None:
+    """Ends `hold`."""
+    (shelf.folder / _HELD).unlink(missing_ok=True)
 
 
 def label(collection: str, shelves: Iterable[Shelf]) -> str:

@@ -6,17 +6,29 @@ from collections import Counter
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from sillar.documents.fetch_rules import MAX_URL
+from sillar.documents.store.jobs import FileJob
 from sillar.documents.store.protocol import DocumentInfo
 from sillar.server.auth import Client, require_key
 from sillar.server.collections import Shelf, label
+from sillar.server.errors import ApiError
 from sillar.server.library import Job, Library, holding
 
 Reader = Annotated[Client, Depends(require_key("documents"))]
 Id = Annotated[int, Field(ge=0, lt=2**63)]
 _Name = Annotated[str, Query(min_length=1, max_length=500)]
 _CollectionName = Annotated[str, Query(max_length=200)]
+_MAX_FILES = 100
+
+
+class PagesRequest(BaseModel):
+    """Pages of the web to fetch."""
+
+    model_config = ConfigDict(extra="forbid")
+    urls: Annotated[list[Annotated[str, Field(max_length=MAX_URL)]], Field(min_length=1, max_length=100)]
+    collection: Annotated[str, Field(max_length=200)] = ""
 
 
 def manage(routes: APIRouter, library: Library) -> None:
@@ -48,8 +60,11 @@ def _listing(routes: APIRouter, library: Library) -> None:
 
     @routes.get("/jobs")
     async def jobs(client: Reader) -> dict[str, Any]:
-        """Uploads on their way into the index, each with its stage."""
-        return {"data": [_job(job) for job in await library.running(client)]}
+        """What is on its way into the index, each with its stage; `more`: files that are not shown."""
+        own, others = await library.running(client)
+        shelves = await library.shelves(client)
+        rows = [_job(job) for job in own] + [_file(file, shelves) for file in others[:_MAX_FILES]]
+        return {"data": rows, "more": max(0, len(others) - _MAX_FILES)}
 
 
 def _changing(routes: APIRouter, library: Library) -> None:
@@ -61,9 +76,18 @@ def _changing(routes: APIRouter, library: Library) -> None:
         job = await library.upload(client, name, collection, request.stream())
         return {"job": job.id, "document": job.document, "collection": job.shelf.name}
 
+    @routes.post("/pages", status_code=202)
+    async def fetch(body: PagesRequest, client: Reader) -> dict[str, Any]:
+        """Fetches pages of the web, or fetches them again, from the hosts that `web.hosts` allows."""
+        if not library.rules.hosts:
+            message = "This server fetches no pages: its operator allows no hosts (web.hosts)."
+            raise ApiError(403, message, code="no_hosts")
+        jobs = await library.fetch(client, body.urls, body.collection)
+        return {"jobs": [_job(job) for job in jobs]}
+
     @routes.delete("/documents/{document}", status_code=204)
     async def remove(client: Reader, document: Id) -> None:
-        """Removes an upload with all its passages."""
+        """Removes an upload or a page with all its passages."""
         await library.remove(client, document)
 
 
@@ -79,6 +103,18 @@ def _row(info: DocumentInfo, shelves: list[Shelf]) -> dict[str, Any]:
         "collection": label(info.collection, shelves),
         "passages": info.passages,
         "removable": holding(info, shelves) is not None,
+    }
+
+
+def _file(file: FileJob, shelves: list[Shelf]) -> dict[str, Any]:
+    """A file that nobody uploaded here: of the shared folder, or what another run left."""
+    return {
+        "id": None,
+        "document": file.path,
+        "collection": label(file.collection, shelves),
+        "stage": file.stage,
+        "done": 0,
+        "total": 0,
     }
 
 

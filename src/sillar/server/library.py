@@ -8,35 +8,42 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sillar.documents import Follower, Index, IndexProgress
+from sillar.documents import FetchRules, Follower, Index, IndexProgress, WebPages
 from sillar.documents.gaps import usual_directions
 from sillar.documents.ingest.detect import is_supported
 from sillar.documents.journal import Journal
+from sillar.documents.store.jobs import FileJob
 from sillar.documents.store.protocol import Access, DocumentInfo
+from sillar.documents.web_copy import is_web, kept_page, pages_folder
 from sillar.engine.embedder import Embedder
-from sillar.errors import RequestError, SillarError
+from sillar.errors import ConfigError, RequestError, SillarError
 from sillar.server.auth import Client
-from sillar.server.collections import SHARED, Shelf, Shelves
+from sillar.server.collections import SHARED, Shelf, Shelves, hold, release
 
 _NAME_LENGTH = 150
+_MAX_PAGES = 500
+"""Of the web that a tenant may have waiting."""
 
 
 @dataclass(slots=True)
 class Job:
-    """An upload on its way into the index."""
+    """An upload, or a page of the web, on its way into the index."""
 
     id: int
     tenant: str
     document: str
     shelf: Shelf
+    location: str
+    """What the index calls the folder that it comes from, or the web."""
     stage: str = "waiting"
     done: int = 0
     total: int = 0
@@ -50,6 +57,8 @@ class Library:
     journal: Journal
     folder: Path
     uploads: Path
+    rules: FetchRules = field(default_factory=FetchRules)
+    """What the operator lets tenants fetch from the web."""
     jobs: dict[int, Job] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -57,12 +66,13 @@ class Library:
     _usual: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, folder: Path, index_path: Path, embedder: Embedder) -> Library:
-        """Everything beside the index: NAME.journal.db and NAME.uploads/."""
+    def open(
+        cls, folder: Path, index_path: Path, embedder: Embedder, rules: FetchRules | None = None
+    ) -> Library:
+        """Everything beside the index: NAME.journal.db, NAME.uploads/ and NAME.web/."""
         journal = Journal(index_path.with_suffix(".journal.db"))
-        return cls(
-            Index.open(index_path, embedder, update=True), journal, folder, index_path.with_suffix(".uploads")
-        )
+        index = Index.open(index_path, embedder, update=True)
+        return cls(index, journal, folder, index_path.with_suffix(".uploads"), rules or FetchRules())
 
     async def close(self) -> None:
         """Ends running jobs; what is committed stays."""
@@ -122,18 +132,22 @@ class Library:
         return info, await self.index.read(store.text, document_id) if with_text else ""
 
     def path_of(self, info: DocumentInfo) -> Path:
-        """Where a document's file lies."""
+        """Where a document's file lies; of a page of the web, what was fetched."""
+        if is_web(info.location):
+            return kept_page(pages_folder(self.index.path), info.collection, info.hash)
         return Path(info.location) / info.path
 
-    async def running(self, client: Client) -> list[Job]:
-        """The tenant's uploads on their way into the index, each at its stage."""
+    async def running(self, client: Client) -> tuple[list[Job], list[FileJob]]:
+        """What is on its way into the index: what the tenant asked for, each at its stage; and other files
+        that the client may see, such as those of the shared folder, the furthest first.
+        """
         files = await self.index.jobs(await self.access(client))
-        stages = {(file.location, file.path): file.stage for file in files}
+        stages = {(file.location, file.path): file for file in files}
         own = [job for job in self.jobs.values() if job.tenant == client.tenant]
         for job in own:
-            done = "storing" if job.total else "waiting"
-            job.stage = stages.get((str(job.shelf.folder.resolve()), job.document), done)
-        return own
+            file = stages.pop((job.location, job.document), None)
+            job.stage = file.stage if file else "storing" if job.total else "waiting"
+        return own, sorted(stages.values(), key=lambda file: file.stage in {"found", "fetching"})
 
     async def upload(self, client: Client, name: str, collection: str, content: AsyncIterator[bytes]) -> Job:
         """Stores a file whole or not at all and starts to index it; a collection that is new is made.
@@ -142,7 +156,7 @@ class Library:
         """
         safe = safe_name(name)
         shelf = await asyncio.to_thread(Shelves(self.uploads).choose, client.tenant, collection)
-        job = Job(next(self._numbers), client.tenant, safe, shelf)
+        job = self._job(client.tenant, safe, shelf, str(shelf.folder.resolve()))
         partial = shelf.folder / f".{job.id}.part"
         shelf.folder.mkdir(parents=True, exist_ok=True)  # no await until it holds a file: see `remove`
         try:
@@ -155,11 +169,64 @@ class Library:
             _drop_empty(shelf)
             raise
         self.jobs[job.id] = job
-        self._start(job)
+        self._start(self._run(job))
         return job
 
+    def _job(self, tenant: str, document: str, shelf: Shelf, location: str) -> Job:
+        return Job(next(self._numbers), tenant, document, shelf, location)
+
+    async def fetch(self, client: Client, urls: Sequence[str], collection: str) -> list[Job]:
+        """Starts to fetch pages of the web, or to fetch them again; a collection that is new is made.
+
+        Raises RequestError for an address that the rules do not allow, for the collection's name, and where
+        too many are waiting already.
+        """
+        shelf = await asyncio.to_thread(Shelves(self.uploads).choose, client.tenant, collection)
+        pages = WebPages(self.index, self.rules, shelf.collection)
+        waiting = sum(job.tenant == client.tenant and is_web(job.location) for job in self.jobs.values())
+        if waiting + len(urls) > _MAX_PAGES:
+            raise RequestError(f"{waiting} pages are waiting already; there may be {_MAX_PAGES} at once.")
+        try:
+            wanted = await pages.queue(urls)
+        except ConfigError as error:
+            raise RequestError(f"{error}.") from None
+        jobs = [self._job(client.tenant, url, shelf, pages.location) for url in wanted]
+        self.jobs |= {job.id: job for job in jobs}
+        self._start(self._fetch(pages, shelf, jobs))
+        return jobs
+
+    async def _fetch(self, pages: WebPages, shelf: Shelf, jobs: Sequence[Job]) -> None:
+        by_url = {job.document: job for job in jobs}
+
+        def progress(step: IndexProgress) -> None:
+            self.jobs.pop(by_url[step.file].id, None)
+
+        try:
+            await asyncio.to_thread(hold, shelf)
+            await pages.fetch(list(by_url), progress)
+            await asyncio.to_thread(hold, shelf)  # whatever was removed meanwhile
+        except SillarError:
+            pass  # they stay in the queue for the next start
+        finally:
+            for job in jobs:
+                self.jobs.pop(job.id, None)
+
+    async def resume(self) -> None:
+        """Goes on with pages of the web that an interrupted server had not fetched yet."""
+        left: dict[str, list[str]] = {}
+        for job in await self.index.jobs():
+            if is_web(job.location):
+                left.setdefault(job.collection, []).append(job.path)
+        if self.rules.hosts:
+            for collection, urls in left.items():
+                self._start(self._resume(WebPages(self.index, self.rules, collection), urls))
+
+    async def _resume(self, pages: WebPages, urls: Sequence[str]) -> None:
+        with suppress(SillarError):
+            await pages.fetch(urls)
+
     async def remove(self, client: Client, document_id: int) -> None:
-        """Deletes one of the tenant's uploads, and with the last one its named collection. Raises
+        """Deletes one of the tenant's uploads or pages, and with the last one its named collection. Raises
         RequestError for any other document.
         """
         async with self._removing:
@@ -167,12 +234,18 @@ class Library:
             shelf = holding(info, await self.shelves(client))
             if shelf is None:
                 raise RequestError("This document is not an upload: remove its file from the folder.")
-            await asyncio.to_thread((shelf.folder / info.path).unlink, missing_ok=True)
-            await self._synchronise(shelf, None)
+            if is_web(info.location):
+                pages = WebPages(self.index, self.rules, shelf.collection)
+                await pages.remove([info.path])
+                if not await pages.known():
+                    await asyncio.to_thread(release, shelf)
+            else:
+                await asyncio.to_thread((shelf.folder / info.path).unlink, missing_ok=True)
+                await self._synchronise(shelf, None)
             _drop_empty(shelf)
 
-    def _start(self, job: Job) -> None:
-        task = asyncio.ensure_future(self._run(job))
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -193,9 +266,9 @@ class Library:
 
 
 def holding(info: DocumentInfo, shelves: list[Shelf]) -> Shelf | None:
-    """The shelf that a document lies on; None for one of a folder."""
+    """The shelf that an upload or a page lies on; None for a document of a folder."""
     found = (s for s in shelves if s.collection == info.collection)
-    return next((s for s in found if str(s.folder.resolve()) == info.location), None)
+    return next((s for s in found if is_web(info.location) or str(s.folder.resolve()) == info.location), None)
 
 
 def _drop_empty(shelf: Shelf) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sillar.config import Config
+from sillar.documents.fetch_rules import make_rules
 from sillar.errors import ConfigError
 
 
@@ -57,6 +58,7 @@ class ServerOptions:
         """Raises ConfigError for what must not be started."""
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port {self.port} is outside 0..65535")
+        make_rules(config=self.config.web)
         if self.watch and self.documents is None:
             raise ConfigError("--watch follows a folder: sillar serve DIR --watch")
         if self.rerank_answers and not self.rerankers:

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from sillar.documents import Follower, IndexProgress, default_index_path
+from sillar.documents import Follower, IndexProgress, default_index_path, make_rules
 from sillar.engine.embedder import Embedder
 from sillar.engine.engine import EngineOptions
 from sillar.engine.language_model import LanguageModel
@@ -67,13 +67,15 @@ async def _library(state: ServerState, say: Say) -> AsyncIterator[Library | None
     if folder is None:
         yield None
         return
-    library = Library.open(folder, default_index_path(folder), state.embedder(None))
+    rules = make_rules(config=state.options.config.web)
+    library = Library.open(folder, default_index_path(folder), state.embedder(None), rules)
     if state.options.rerank_answers:
         library.index.reranker = state.reranker(None)
     try:
         report = await library.index.add_folder(folder, lambda step: _say_progress(step, say))
         counts = await library.index.counts()
         say(f"{folder}: {counts.documents} documents, {counts.chunks} passages, {report.seconds:.0f} s")
+        await library.resume()
         if state.options.watch:
             library.follow(Follower(library.index, folder, lambda change: say(str(change))), say)
         yield library

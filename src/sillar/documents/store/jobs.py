@@ -12,7 +12,7 @@ from typing import Literal
 
 from sillar.documents.store.protocol import Access
 
-Stage = Literal["found", "parsing", "chunking", "embedding"]
+Stage = Literal["found", "fetching", "parsing", "chunking", "embedding"]
 """What follows is in the documents' table: stored, or failed with its reason."""
 EVERYONE = "*"
 
@@ -32,6 +32,21 @@ def begin(connection: sqlite3.Connection, source_id: int, paths: Iterable[str], 
     connection.execute("DELETE FROM jobs WHERE source_id = ?", (source_id,))
     connection.executemany(
         "INSERT INTO jobs VALUES (?, ?, 'found', ?)", [(source_id, os.fsencode(p), collection) for p in paths]
+    )
+
+
+def add(connection: sqlite3.Connection, source_id: int, paths: Iterable[str], collection: str) -> None:
+    """Adds to the jobs of a source."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO jobs VALUES (?, ?, 'found', ?)",
+        [(source_id, os.fsencode(path), collection) for path in paths],
+    )
+
+
+def end(connection: sqlite3.Connection, source_id: int, paths: Iterable[str]) -> None:
+    """Takes out jobs that left nothing to store."""
+    connection.executemany(
+        "DELETE FROM jobs WHERE source_id = ? AND path = ?", [(source_id, os.fsencode(p)) for p in paths]
     )
 
 

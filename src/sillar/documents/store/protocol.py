@@ -105,8 +105,10 @@ class DocumentInfo:
     kind: str = ""
     """Of the failure; see DocumentError."""
     notes: Sequence[str] = ()
-    """What of it could not be read."""
+    """What of it could not be read; of a page of the web, why it could not be fetched again."""
     collection: str = ""
+    hash: str = ""
+    """SHA-256 of the content."""
 
 
 class Store(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from sillar.documents.store import addresses
 from sillar.errors import DocumentError
 
 SCHEMA_VERSION = 2
@@ -94,6 +95,8 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
             for statement in _statements():
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        if version in (0, SCHEMA_VERSION):
+            connection.execute(addresses.TABLE)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -8,17 +8,17 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sillar.documents.document import Chunk, Document, Passage
 from sillar.documents.language import stem, words
-from sillar.documents.store import jobs
+from sillar.documents.store import addresses, jobs
 from sillar.documents.store.load import load_document
 from sillar.documents.store.protocol import (
     EVERYTHING,
@@ -33,6 +33,8 @@ from sillar.documents.store.protocol import (
 from sillar.documents.store.schema import connect, prepare
 from sillar.documents.store.vectors import VectorKernels, VectorMatrix, native_kernels
 from sillar.documents.store.words import WordTables
+
+T = TypeVar("T")
 
 PIPELINE_VERSION = 2
 """Raised when parsers or chunks change, so that indexes are built anew."""
@@ -56,8 +58,10 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _INFO = """
 SELECT d.id, s.location, d.path, d.title, d.media_type, d.reason,
-       (SELECT count(*) FROM chunks c WHERE c.document_id = d.id), d.kind, d.notes, d.collection
+       (SELECT count(*) FROM chunks c WHERE c.document_id = d.id), d.kind, d.notes, d.collection, d.hash,
+       a.reason
 FROM documents d JOIN sources s ON s.id = d.source_id
+LEFT JOIN addresses a ON a.source_id = d.source_id AND a.url = d.path AND d.reason IS NULL
 """
 _COUNTS = """
 SELECT count(*) FILTER (WHERE reason IS NULL), count(reason), (SELECT count(*) FROM chunks) FROM documents
@@ -108,6 +112,11 @@ class SqliteStore:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+
+    def within(self, function: Callable[..., T], *arguments: object) -> T:
+        """A function of a small table's module, in a writing transaction of its own."""
+        with self._transaction(self._writer):
+            return function(self._writer, *arguments)
 
     def source(self, location: Path, collection: str | None = None) -> int:
         """The id of a folder, made when it is new; `collection`: where its documents belong from now on."""
@@ -209,6 +218,11 @@ class SqliteStore:
             for row in self._reader.execute("SELECT location, collection FROM sources")
         ]
 
+    def outdate(self) -> None:
+        """Marks everything as to be read again: the store is stale when it is opened next."""
+        with self._transaction(self._writer):
+            self._writer.execute("UPDATE meta SET value = '0' WHERE key = 'pipeline'")
+
     def adopt_sources(self, sources: Sequence[tuple[str, str]]) -> None:
         """Sources of an older file, whose documents are still to be read: the store is stale at once."""
         with self._transaction(self._writer):
@@ -224,6 +238,11 @@ class SqliteStore:
             " ORDER BY d.id", (location,)
         )  # fmt: skip
         return [os.fsdecode(row[0]) for row in rows]
+
+    def addresses(self, location: str) -> dict[str, addresses.Address]:
+        """What is known of the pages of a source of the web."""
+        row = self._reader.execute("SELECT id FROM sources WHERE location = ?", (location,)).fetchone()
+        return {} if row is None else addresses.read(self._reader, int(row[0]))
 
     def load(self, location: str, paths: Sequence[str]) -> list[EmbeddedDocument]:
         """Documents as they were stored, without vectors."""
@@ -354,8 +373,9 @@ def _allowed(access: Access, column: str) -> tuple[str, list[str]]:
 
 
 def _info(row: Sequence[Any]) -> DocumentInfo:
+    notes = (*json.loads(row[8]), *filter(None, [row[11]]))
     return DocumentInfo(row[0], row[1], os.fsdecode(row[2]), row[3], row[4], row[5], row[6], row[7],
-                        tuple(json.loads(row[8])), row[9])  # fmt: skip
+                        notes, row[9], row[10])  # fmt: skip
 
 
 def _passage(row: Sequence[Any]) -> Passage:
