@@ -88,7 +88,10 @@ def main() -> None:
     stepper = load_decoder(path, NativeOptions(kv_tokens=room))
     sizes = (arguments.streams, arguments.context, arguments.prompt)
     runs = [asyncio.run(measure(stepper, *sizes)) for _ in range(arguments.repeats)]
+    middle = [[1e3 * statistics.median(run[when]) for run in runs] for when in ("quiet", "busy")]
     result = {
+        "gap_p50_quiet_ms": statistics.median(middle[0]),
+        "gap_p50_ratio": statistics.median(busy / quiet for quiet, busy in zip(*middle, strict=True)),
         "gap_quiet_ms": statistics.median(1e3 * p95(run["quiet"]) for run in runs),
         "gap_busy_ms": statistics.median(1e3 * p95(run["busy"]) for run in runs),
         "gap_ratio": statistics.median(p95(run["busy"]) / p95(run["quiet"]) for run in runs),

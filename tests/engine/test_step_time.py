@@ -15,59 +15,86 @@ from tests.engine.fake import FakeStepper
 
 
 class Clocked(FakeStepper):
-    """Takes `fixed` seconds and `each` a token, by a clock of its own."""
+    """Takes `fixed` seconds, `each` a stream's token; a prompt's cost `slope` more with each before."""
 
-    def __init__(self, fixed: float, each: float) -> None:
-        super().__init__(kv_blocks=256)
-        self.fixed, self.each, self.now = fixed, each, 0.0
+    def __init__(self, fixed: float, each: float, token: float | None = None, slope: float = 0.0) -> None:
+        super().__init__(kv_blocks=512)
+        self.fixed, self.each, self.price, self.slope = fixed, each, token or each, slope
+        self.now = 0.0
         self.taken: list[tuple[int, float]] = []
 
     def step(self, batch: Steps[SequenceStep], *, want_logits: bool = False) -> StepResult:
-        tokens = sum(len(s.tokens) for s in batch)
-        seconds = self.fixed + self.each * tokens
+        seconds = self.fixed
+        for s in batch:
+            count = len(s.tokens)
+            seconds += self.each if count == 1 else count * (self.price + self.slope * s.past)
         self.now += seconds
-        self.taken.append((tokens, seconds))
+        self.taken.append((sum(len(s.tokens) for s in batch), seconds))
         return super().step(batch, want_logits=want_logits)
 
 
-def run(stepper: Clocked, streams: int, prompt: int) -> list[tuple[int, float]]:
-    """Tokens and seconds of the steps from the prompt's arrival, among streams, to its first token."""
+def run(stepper: Clocked, streams: int, *prompts: int) -> list[tuple[int, float]]:
+    """Tokens and seconds of the steps from the prompts' arrival, among streams, until all have begun."""
     worker = Worker(
         stepper, SchedulerOptions(budget=512), 0.1, lambda deliveries: None, clock=lambda: stepper.now
     )
-    params = GenerationParams(ignore_eos=True, lookup=False, max_tokens=200)
+    params = GenerationParams(ignore_eos=True, lookup=False, max_tokens=400)
     for number in range(streams):
-        worker._add(Sequence(number, [5 + number] * 8, params, 208, frozenset()))
+        worker._add(Sequence(number, [5 + number] * 8, params, 408, frozenset()))
     for _ in range(24 if streams else 0):
         worker._step()
-    late = Sequence(99, [4 + i % 90 for i in range(prompt)], params, prompt + 8, frozenset())
-    worker._add(late)
+    late = [
+        Sequence(100 + k, [4 + (i + k) % 90 for i in range(prompt)], params, prompt + 8, frozenset())
+        for k, prompt in enumerate(prompts)
+    ]
+    for sequence in late:
+        worker._add(sequence)
     before = len(stepper.taken)
-    while late.length == prompt:
+    while any(not sequence.generated for sequence in late):
         worker._step()
     return stepper.taken[before:]
 
 
-@pytest.mark.parametrize(("fixed", "each"), [(0.008, 0.0005), (0.016, 0.001)])
-def test_a_prompt_makes_the_streams_step_about_four_times_as_long(fixed: float, each: float) -> None:
+@pytest.mark.parametrize(
+    ("fixed", "each", "token", "slope"),
+    [(0.0035, 0.00094, 0.0006, 0.0), (0.0035, 0.00094, 0.0006, 2e-7), (0.010, 0.0042, 0.0036, 8e-7)],
+)
+def test_a_prompt_keeps_the_streams_steps_under_four_times_their_own(
+    fixed: float, each: float, token: float, slope: float
+) -> None:
     quiet = fixed + 8 * each
-    steps = run(Clocked(fixed, each), streams=8, prompt=960)
-    wanted = max(4 * quiet, 0.05)
-    assert all(seconds < 1.5 * wanted for _, seconds in steps)
-    settled = steps[len(steps) // 2 : -1]
-    assert all(0.6 * wanted < seconds < 1.2 * wanted for _, seconds in settled)
+    steps = run(Clocked(fixed, each, token, slope), 8, 3000)
+    assert all(seconds < 4 * quiet for _, seconds in steps)
+    settled = steps[len(steps) // 4 : -1]
+    assert all(seconds > 3 * quiet for _, seconds in settled)  # and the prompt gets what that leaves
 
 
-def test_a_slow_model_still_takes_48_tokens_of_a_prompt() -> None:
-    steps = run(Clocked(0.1, 0.03), streams=4, prompt=240)
-    assert {tokens for tokens, _ in steps[:-1]} == {4 + 48}  # the first one too, when nothing is known
+def test_steps_that_nobody_would_notice_are_not_made_shorter() -> None:
+    steps = run(Clocked(0.002, 0.0005), 1, 960)
+    assert all(0.03 < seconds < 0.05 for _, seconds in steps[len(steps) // 2 : -1])
+
+
+def test_no_prompt_holds_slow_streams_for_longer_than_a_quarter_of_a_second() -> None:
+    steps = run(Clocked(0.06, 0.01), 4, 480)
+    assert all(0.15 < seconds < 0.27 for _, seconds in steps[len(steps) // 2 : -1])
+
+
+def test_a_slow_model_still_takes_16_tokens_of_a_prompt() -> None:
+    steps = run(Clocked(0.1, 0.03), 4, 240)
+    assert {tokens for tokens, _ in steps[:-1]} == {4 + 16}  # the first one too, when nothing is known
+
+
+def test_several_prompts_get_longer_steps() -> None:
+    steps = run(Clocked(0.004, 0.0007), 4, 800, 800)
+    assert all(0.08 < seconds < 0.12 for _, seconds in steps[:6])
+    assert all(seconds < 0.05 for _, seconds in steps[-6:])  # one of them is left
 
 
 def test_alone_a_prompt_takes_long_steps() -> None:
-    steps = run(Clocked(0.006, 0.0005), streams=0, prompt=960)
+    steps = run(Clocked(0.006, 0.0005), 0, 960)
     assert max(seconds for _, seconds in steps) < 0.35
     assert max(tokens for tokens, _ in steps) > 400
-    slow = run(Clocked(0.006, 0.003), streams=0, prompt=960)
+    slow = run(Clocked(0.006, 0.003), 0, 960)
     assert all(seconds < 0.45 for _, seconds in slow[len(slow) // 2 :])
 
 
@@ -75,10 +102,21 @@ def test_the_cost_of_a_row_is_learnt_and_unknown_at_first() -> None:
     cost = StepCost()
     assert cost.decode_seconds(8) is None
     for rows in (1, 2, 4, 8) * 4:
-        cost.observe(rows, 0.004 + 0.001 * rows)
+        cost.observe(rows, 0, 0.004 + 0.001 * rows)
     assert cost.decode_seconds(16) == pytest.approx(0.020, rel=0.05)
     assert cost.row_price(1) == pytest.approx(0.2, rel=0.05)
     same = StepCost()
     for _ in range(20):
-        same.observe(4, 0.01)  # nothing is learnt of other sizes; of this one everything
+        same.observe(4, 0, 0.01)  # nothing is learnt of other sizes; of this one everything
     assert same.decode_seconds(4) == pytest.approx(0.01)
+
+
+def test_what_a_prompts_tokens_cost_is_learnt_apart_from_the_streams() -> None:
+    cost = StepCost()
+    for _ in range(12):
+        cost.observe(8, 0, 0.012)
+    for _ in range(12):
+        cost.observe(8, 20, 0.012 + 20 * 0.002)
+    assert cost.decode_seconds(8) == pytest.approx(0.012)
+    assert cost.prompt_tokens(0.042, 8) in (14, 15)
+    assert cost.prompt_tokens(0.012, 8) == 0

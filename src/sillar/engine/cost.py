@@ -1,35 +1,38 @@
-"""What a step costs, learnt from the steps: the price of one more row, and how many tokens fit a time."""
+"""What a step costs, learnt from the steps: of one more row, of a prompt's tokens alone and among streams."""
 
 from __future__ import annotations
 
 _FADE = 0.98
-_LARGE = 48  # a step of so many tokens says how fast prefill is
+_LARGE = 48  # a step of so many tokens of prompts alone says how fast prefill is
+_NEW = 0.4  # how much the newest step with a prompt in it counts: a token costs more the longer its prompt is
 _KNOWN = 8  # steps before anything is said of them
 _SMALL = 32  # steps up to here say what one more row costs
 
 
 class StepCost:
-    """Running estimates from (tokens, seconds) of past steps. No clock of its own."""
+    """Running estimates from the tokens and seconds of past steps. No clock of its own."""
 
     def __init__(self, row_price: float = 0.15, tokens_per_second: float = 1000.0) -> None:
         self._prior = row_price
         self._guess = tokens_per_second
-        self._speed: dict[bool, float] = {}  # without streams, among them
+        self._alone: float | None = None  # tokens/s of prompts without streams
+        self._among: float | None = None  # seconds that a prompt's token adds to the streams' own step
         self._n = self._x = self._y = self._xx = self._xy = 0.0
 
-    def observe(self, tokens: int, seconds: float, *, among_streams: bool = False) -> None:
-        """A step fed so many tokens, some of them perhaps of streams that decode, and took so long."""
-        if tokens >= _LARGE:
-            # Large steps are rare and alike: trust a new one more.
-            speed = tokens / max(seconds, 1e-6)
-            known = self._speed.setdefault(among_streams, speed)
-            self._speed[among_streams] = known + 0.3 * (speed - known)
-        elif tokens <= _SMALL:
+    def observe(self, rows: int, prompt: int, seconds: float) -> None:
+        """A step fed `rows` tokens of streams (and their drafts) and `prompt` of prompts and took so long."""
+        if prompt and rows:
+            added = max(seconds - (self.decode_seconds(rows) or 0.0), 0.05 * seconds) / prompt
+            self._among = added if self._among is None else self._among + _NEW * (added - self._among)
+        elif prompt >= _LARGE:
+            speed = prompt / max(seconds, 1e-6)
+            self._alone = speed if self._alone is None else self._alone + _NEW * (speed - self._alone)
+        elif 0 < rows <= _SMALL:
             self._n = self._n * _FADE + 1
-            self._x = self._x * _FADE + tokens
+            self._x = self._x * _FADE + rows
             self._y = self._y * _FADE + seconds
-            self._xx = self._xx * _FADE + tokens * tokens
-            self._xy = self._xy * _FADE + tokens * seconds
+            self._xx = self._xx * _FADE + rows * rows
+            self._xy = self._xy * _FADE + rows * seconds
 
     def row_price(self, rows: int) -> float:
         """Time of one more row, relative to the time that one of `rows` rows takes, in (0, 1].
@@ -47,10 +50,12 @@ class StepCost:
         fixed, each = self._fit()
         return fixed + rows * each
 
-    def budget(self, seconds: float, least: int, most: int, *, among_streams: bool = False) -> int:
-        """Tokens of a step with a prompt in it that takes about so long."""
-        speed = self._speed.get(among_streams) or self._speed.get(not among_streams) or self._first_guess()
-        return max(least, min(most, int(speed * seconds)))
+    def prompt_tokens(self, seconds: float, rows: int = 0) -> int:
+        """Tokens of prompts that a step with so many tokens of streams can take in that time; may be 0."""
+        if rows == 0:
+            return int(seconds * (self._alone or self._first_guess()))
+        added = self._among or 1 / (self._alone or self._first_guess())
+        return max(0, int((seconds - (self.decode_seconds(rows) or 0.0)) / added))
 
     def _first_guess(self) -> float:
         """Before any prompt was seen: a prompt's token takes no longer than one more row of a decode step."""

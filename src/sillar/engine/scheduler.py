@@ -21,6 +21,8 @@ from sillar.engine.sequence import Sequence
 from sillar.engine.spill import KvSpill
 
 _RESTORED = 16  # blocks read from disk in a step that streams wait for
+LEAST_PROMPT = 16  # tokens of prompts in a step, whatever they cost
+_GRAIN = 4  # a prompt is cut at multiples of it
 _SCORED_ROWS = 128  # of a prompt with log-probabilities in one step: each row is a vocabulary of logits
 
 
@@ -62,6 +64,8 @@ class Batch:
     want_logits: bool = False
     failed: list[SequenceOutput] = field(default_factory=list)
     """Sequences that ended with an error of their own while the batch was made."""
+    prompt_tokens: int = 0
+    """Of `tokens`, those of prompts; the others are of streams, drafts among them."""
 
 
 class Scheduler:
@@ -234,9 +238,10 @@ class Scheduler:
         fresh = [sequence for sequence in self.running if sequence.pending > 1]
         if not fresh:
             return
+        rows = batch.tokens
         computing: set[BlockKey] = set()
         self._restores = _RESTORED if batch.works else self.blocks.count
-        left = max(self.options.budget - batch.tokens, 2 * BLOCK_TOKENS)
+        left = max(self.options.budget - batch.tokens, LEAST_PROMPT)
         due = min(fresh, key=self._due)
         order = sorted(fresh, key=lambda s: (-s.params.priority, s.pending))
         shares: dict[Sequence, int] = {due: 0}
@@ -247,12 +252,13 @@ class Scheduler:
         for sequence, count in shares.items():
             if count:
                 self._add(batch, sequence, count, 0)
+        batch.prompt_tokens = batch.tokens - rows
 
     def _due(self, sequence: Sequence) -> tuple[int, int, int]:
         return (-sequence.params.priority, self.counters.served(sequence.params.tenant), sequence.number)
 
     def _chunk(self, sequence: Sequence, given: int, most: int, computing: set[BlockKey]) -> int:
-        """How many tokens more, after `given`, up to `most`: whole blocks, or all that is pending."""
+        """How many tokens more, after `given`, up to `most`: a multiple of the grain, or all pending."""
         if given == 0 and not self._skip_cached(sequence, computing):
             return 0
         begin = sequence.computed + given
@@ -260,7 +266,7 @@ class Scheduler:
             most = min(most, _SCORED_ROWS - given)
         end = min(begin + most, sequence.length)
         if end < sequence.length:
-            end = max(begin, end - end % BLOCK_TOKENS)
+            end = max(begin, end - end % _GRAIN)
         if sequence.shares and self.options.prefix_cache:
             computing.update(
                 sequence.key(index) for index in range(begin // BLOCK_TOKENS, end // BLOCK_TOKENS)

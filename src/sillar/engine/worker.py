@@ -16,7 +16,7 @@ from sillar.engine.blocks import BlockManager
 from sillar.engine.commit import SequenceOutput
 from sillar.engine.cost import StepCost
 from sillar.engine.request import Stepper, TokenEvent
-from sillar.engine.scheduler import Batch, Scheduler, SchedulerOptions
+from sillar.engine.scheduler import LEAST_PROMPT, Batch, Scheduler, SchedulerOptions
 from sillar.engine.sequence import Sequence
 from sillar.engine.spill import KvSpill
 from sillar.errors import SillarError
@@ -33,10 +33,12 @@ class Delivery(NamedTuple):
     ended: bool
 
 
-_SLOWDOWN = 4
-"""How many times as long as without it a step with a prompt in it may take."""
-_LEAST_PROMPT = 48
-"""Tokens of prompts in a step: fewer are hardly faster."""
+_SLOWDOWN = 3.6
+"""How many times as long as without it a step with a prompt in it should take: under 4, with the jitter."""
+_UNSEEN = 0.04
+"""Seconds between tokens that nobody minds: 25 tokens a second read as a flow."""
+_SLOW = 0.25
+"""Seconds that no step should exceed for a prompt's sake, unless the streams' own step is near that."""
 
 Command = Callable[[], None]
 
@@ -135,30 +137,29 @@ class Worker:
             result = self._stepper.step(batch.steps, want_logits=batch.want_logits)
         except Exception as error:
             return self._step_each(batch, error)
-        among = any(work.sequence.generated for work in batch.works)
-        self.cost.observe(batch.tokens, self._clock() - begin, among_streams=among)
+        self.cost.observe(batch.tokens - batch.prompt_tokens, batch.prompt_tokens, self._clock() - begin)
         return self._delivered(self.scheduler.commit(batch, result))
 
     def _set_limits(self) -> None:
         """By the speed seen. Without streams to disturb, larger steps are the faster ones."""
         running = self.scheduler.running
         streams = sum(1 for sequence in running if sequence.generated)
-        least = min(streams + _LEAST_PROMPT, self._most_tokens)
         prompts = len(running) - streams + len(self.scheduler.waiting)
         seconds = self._seconds_among(streams, prompts) if streams else 3 * self._step_seconds
+        tokens = max(LEAST_PROMPT, self.cost.prompt_tokens(seconds, streams))
         self._options.row_price = self.cost.row_price(max(1, len(running)))
-        self._options.budget = self.cost.budget(seconds, least, self._most_tokens, among_streams=streams > 0)
+        self._options.budget = min(streams + tokens, self._most_tokens)
 
     def _seconds_among(self, streams: int, prompts: int) -> float:
         """What a step with a prompt in it may take: a few times what the streams' own step takes.
 
-        With several prompts waiting, as long as is allowed at all: longer steps are the faster ones.
+        With several prompts waiting at least `step_seconds`: longer steps are the faster ones.
         """
         quiet = self.cost.decode_seconds(streams)
         if quiet is None:
             return self._step_seconds
-        most = max(self._step_seconds, 2 * quiet)
-        return most if prompts > 1 else min(max(_SLOWDOWN * quiet, self._step_seconds / 2), most)
+        wanted = min(max(_SLOWDOWN * quiet, _UNSEEN), max(_SLOW, 2 * quiet))
+        return wanted if prompts <= 1 else max(wanted, self._step_seconds)
 
     def _step_each(self, batch: Batch, error: Exception) -> list[Delivery]:
         """A step failed: each sequence again on its own, so that only the culprit fails."""
