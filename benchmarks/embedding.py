@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks import machine
 from evaluations.sets import load_set
 from sillar import hub
-from sillar.engine.embedder import Embedder, EmbedderSpec, batches
+from sillar.engine.embedder import BATCH_TOKENS, Embedder, EmbedderSpec, batches
 from sillar.engine.native import NativeEncoder, NativeOptions, load_encoder, read_metadata
 from sillar.tokenizer import Tokenizer
 
@@ -37,7 +37,7 @@ def evaluate(
     tokenizers = [fresh() for _ in range(2 * repeats + 2)]
     encode = fresh().encode
     tokens = [np.array(encode(PREFIX + text)[: encoder.max_tokens], np.int32) for text in texts]
-    groups = [[tokens[i] for i in batch] for batch in batches([len(t) for t in tokens], 2048)]
+    groups = [[tokens[i] for i in batch] for batch in batches([len(t) for t in tokens], BATCH_TOKENS)]
 
     def tokenise() -> None:
         tokenizer = tokenizers.pop()

@@ -10,6 +10,7 @@ namespace sillar {
 enum class WeightType : uint32_t {
   f32 = 0, f16 = 1, q4_0 = 2, q4_1 = 3, q5_0 = 6, q5_1 = 7, q8_0 = 8,
   q2_k = 10, q3_k = 11, q4_k = 12, q5_k = 13, q6_k = 14, bf16 = 30,
+  q8_128 = 0x10000,  // in no file: what other types are packed to where computing counts, not memory (kernels.h)
 };
 
 struct WeightTypeInfo {

@@ -54,11 +54,12 @@ struct QuantizedRows {
 
 class Weights {
  public:
-  Weights(uint32_t type, const Bytes& bytes, int64_t cols) {
+  Weights(uint32_t type, const Bytes& bytes, int64_t cols, bool for_batches) {
     const WeightView view = checked_view(type, bytes, cols);
-    memory_ = Buffer(kernels::packed_bytes(view.type, view.rows, cols));
-    kernels::pack_rows(view, 0, view.rows, memory_.data());
-    matrix_ = {view.type, view.rows, cols, memory_.data()};
+    const WeightType packed = for_batches ? kernels::type_for_batches(view.type, cols) : view.type;
+    memory_ = Buffer(kernels::packed_bytes(packed, view.rows, cols));
+    kernels::pack_rows(view, packed, 0, view.rows, memory_.data());
+    matrix_ = {packed, view.rows, cols, memory_.data()};
   }
 
   size_t packed_bytes() const { return memory_.bytes(); }
@@ -102,7 +103,10 @@ class Weights {
   }
 
  private:
-  bool keeps_f32() const { return weight_type_info(uint32_t(matrix_.type))->block == 1; }
+  bool keeps_f32() const {
+    const WeightTypeInfo* info = weight_type_info(uint32_t(matrix_.type));
+    return info != nullptr && info->block == 1;
+  }
 
   void check_input(const Rows& x) const {
     require(int64_t(x.shape(1)) == matrix_.cols, "x: one column a weight column");
@@ -139,7 +143,7 @@ class Weights {
 };
 
 nb::object quantize(const std::string& isa, const Rows& x, int64_t scale_cols) {
-  require(scale_cols == 32 || scale_cols == 256, "scale_cols: 32 or 256");
+  require(scale_cols == 32 || scale_cols == 128 || scale_cols == 256, "scale_cols: 32, 128 or 256");
   const QuantizedRows rows(named_kernels(isa), x, false, scale_cols);
   const size_t tokens = x.shape(0), cols = x.shape(1);
   auto values = new_array<int8_t>({tokens, cols});
@@ -167,8 +171,9 @@ nb::ndarray<nb::numpy, float> dequantize(const std::string& isa, uint32_t type, 
 
 void bind_matmul(nb::module_& module) {
   nb::module_ raw = kernels_module(module);
-  nb::class_<Weights>(raw, "Weights", "A packed matrix: Weights(type, bytes[rows, row_bytes], cols).")
-      .def(nb::init<uint32_t, const Bytes&, int64_t>(), nb::arg("type"), nb::arg("bytes"), nb::arg("cols"))
+  nb::class_<Weights>(raw, "Weights", "A packed matrix; for_batches: as the type that an encoder gives it.")
+      .def(nb::init<uint32_t, const Bytes&, int64_t, bool>(), nb::arg("type"), nb::arg("bytes"), nb::arg("cols"),
+           nb::arg("for_batches") = false)
       .def_prop_ro("packed_bytes", &Weights::packed_bytes)
       .def("matmul", &Weights::matmul, nb::arg("isa"), nb::arg("x"), nb::arg("bias") = nb::none(),
            nb::arg("add_to") = nb::none(), nb::arg("threads") = 1,

@@ -68,7 +68,7 @@ void reserve(TensorLoader& loader, const Hyperparameters& h, EncoderWeights& w) 
 
 uint64_t encoder_weight_bytes(const ModelFile& file) {
   check(file);
-  TensorLoader loader(file.gguf, file.mapping);
+  TensorLoader loader(file.gguf, file.mapping, Packing::for_batches);
   EncoderWeights w;
   reserve(loader, file.h, w);
   return loader.packed_bytes();
@@ -76,7 +76,7 @@ uint64_t encoder_weight_bytes(const ModelFile& file) {
 
 EncoderWeights load_encoder_weights(const ModelFile& file, const Compute& compute, const LoadProgress& progress) {
   check(file);
-  TensorLoader loader(file.gguf, file.mapping);
+  TensorLoader loader(file.gguf, file.mapping, Packing::for_batches);
   EncoderWeights w;
   reserve(loader, file.h, w);
   w.type_embedding = read_types(loader, compute, w.h.hidden);

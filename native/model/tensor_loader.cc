@@ -51,8 +51,10 @@ const GgufTensor& TensorLoader::need(const std::string& name, int64_t rows, int6
 
 void TensorLoader::matrix(const std::string& name, int64_t rows, int64_t cols, Matrix& out) {
   const GgufTensor& tensor = need(name, rows, cols);
-  jobs_.push_back({tensor.view(), &out, packed_bytes_});
-  const uint64_t bytes = kernels::packed_bytes(tensor.type, rows, cols);
+  const WeightType type =
+      packing_ == Packing::for_batches ? kernels::type_for_batches(tensor.type, cols) : tensor.type;
+  jobs_.push_back({tensor.view(), type, &out, packed_bytes_});
+  const uint64_t bytes = kernels::packed_bytes(type, rows, cols);
   packed_bytes_ += (bytes + alignment - 1) / alignment * alignment;
 }
 
@@ -105,7 +107,7 @@ WeightStorage TensorLoader::pack(ThreadPool& pool, const LoadProgress& progress,
     out.buffers.push_back(std::move(memory));
   }
   for (const Job& job : jobs_) {
-    job.target->packed = {job.source.type, job.source.rows, job.source.cols, storage + job.offset};
+    job.target->packed = {job.type, job.source.rows, job.source.cols, storage + job.offset};
   }
   if (progress) progress(packed_bytes_, packed_bytes_);
   return out;
@@ -117,7 +119,7 @@ void TensorLoader::pack_jobs(std::byte* storage, ThreadPool& pool, const LoadPro
     const int64_t tiles = (source.rows + pack_tile_rows - 1) / pack_tile_rows;
     pool.run(tiles, [&](int64_t tile, int) {
       const int64_t begin = tile * pack_tile_rows;
-      kernels::pack_rows(source, begin, std::min(begin + pack_tile_rows, source.rows), storage + job.offset);
+      kernels::pack_rows(source, job.type, begin, std::min(begin + pack_tile_rows, source.rows), storage + job.offset);
     });
     const WeightTypeInfo& info = *weight_type_info(static_cast<uint32_t>(source.type));
     const auto bytes = static_cast<size_t>(source.rows * (source.cols / info.block) * info.block_bytes);

@@ -34,9 +34,13 @@ struct WeightStorage {
   FileMapping packed;  // the matrices, where they are kept on disk
 };
 
+// What matrices are packed to: their own type, or the one that many tokens at once pass fastest.
+enum class Packing { as_stored, for_batches };
+
 class TensorLoader {
  public:
-  TensorLoader(const Gguf& file, const FileMapping& mapping) : file_(file), mapping_(mapping) {}
+  TensorLoader(const Gguf& file, const FileMapping& mapping, Packing packing = Packing::as_stored)
+      : file_(file), mapping_(mapping), packing_(packing) {}
 
   // Reserves a matrix that pack() fills. `out` must stay where it is until then.
   void matrix(const std::string& name, int64_t rows, int64_t cols, Matrix& out);
@@ -59,6 +63,7 @@ class TensorLoader {
  private:
   struct Job {
     WeightView source;
+    WeightType type;  // packed
     Matrix* target;
     uint64_t offset;
   };
@@ -67,6 +72,7 @@ class TensorLoader {
 
   const Gguf& file_;
   const FileMapping& mapping_;
+  Packing packing_;
   std::unordered_set<std::string> used_;
   std::vector<Job> jobs_;
   std::vector<Buffer> vectors_;

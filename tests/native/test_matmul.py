@@ -87,7 +87,7 @@ def test_reference_equals_the_dequantised_product(name: str) -> None:
     assert np.max(np.abs(out - x @ dense.T) / magnitude) < 2e-6
 
 
-@pytest.mark.parametrize("scale_cols", [32, 256])
+@pytest.mark.parametrize("scale_cols", [32, 128, 256])
 def test_activations_lose_at_most_half_a_step(scale_cols: int) -> None:
     x = random_rows(7, 768)
     values, scales, sums, group_sums, group_sums_f32 = kernels.quantize("reference", x, scale_cols)
@@ -100,7 +100,7 @@ def test_activations_lose_at_most_half_a_step(scale_cols: int) -> None:
 
 
 @isas
-@pytest.mark.parametrize("scale_cols", [32, 256])
+@pytest.mark.parametrize("scale_cols", [32, 128, 256])
 def test_quantised_activations_equal_the_reference(isa: str, scale_cols: int) -> None:
     exponents = np.resize(np.arange(-36, 40, 4, dtype=np.float32), 24).repeat(32)
     x = random_rows(3, 768) * np.float32(10) ** exponents
@@ -124,6 +124,52 @@ def test_isa_equals_reference_bit_for_bit(isa: str, name: str, rows: int, cols: 
     for tokens in TOKENS:
         out = packed.matmul(isa, x[:tokens], threads=2 if tokens > 16 else 1)
         np.testing.assert_array_equal(out[:, sample], expected[:tokens])
+
+
+COARSE = ["q4_0", "q4_1", "q5_0", "q5_1"]
+
+
+def rounded_to_bytes(dense: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights with one fp16 scale for 128 columns, the largest of them 127."""
+    blocks = dense.reshape(len(dense), -1, 128)
+    steps = np.abs(blocks).max(axis=2, keepdims=True) / np.float32(127)
+    scales = steps.astype(np.float16).astype(np.float32)
+    return (np.clip(np.rint(blocks / scales), -127, 127) * scales).reshape(dense.shape)
+
+
+@pytest.mark.parametrize("name", COARSE)
+def test_weights_for_batches_are_bytes_with_one_scale_for_128_columns(name: str) -> None:
+    rows, cols, tokens = 37, 768, 4
+    weights, x = random_weights(name, rows, cols), random_rows(tokens, cols)
+    dense = gguf.quants.dequantize(weights, TYPES[name]).reshape(rows, cols)
+    rounded = rounded_to_bytes(dense).astype(np.float64)
+    values, scales, *_ = kernels.quantize("reference", x, 128)
+    x8 = values.astype(np.float32) * np.repeat(scales, 32, axis=1)
+    out = kernels.Weights(int(TYPES[name]), weights, cols, for_batches=True).matmul("reference", x)
+    magnitude = np.abs(x8).astype(np.float64) @ np.abs(rounded).T
+    assert np.max(np.abs(out - x8 @ rounded.T) / magnitude) < 1e-3  # 1 / scale is not division: a tie or two
+    exact = x @ dense.T
+    assert np.linalg.norm(out - exact) < 0.02 * np.linalg.norm(exact)
+
+
+@isas
+@pytest.mark.parametrize("name", COARSE)
+@pytest.mark.parametrize(("rows", "cols"), [(384, 384), (384, 1536), (77, 128), (100, 640)])
+def test_weights_for_batches_equal_the_reference(isa: str, name: str, rows: int, cols: int) -> None:
+    weights, x = random_weights(name, rows, cols), random_rows(100, cols)
+    packed = kernels.Weights(int(TYPES[name]), weights, cols, for_batches=True)
+    sample = np.ascontiguousarray(weights[: min(rows, 20)])
+    expected = kernels.Weights(int(TYPES[name]), sample, cols, for_batches=True).matmul("reference", x)
+    for tokens in TOKENS:
+        out = packed.matmul(isa, x[:tokens], threads=2 if tokens > 16 else 1)
+        np.testing.assert_array_equal(out[:, : len(sample)], expected[:tokens])
+
+
+def test_types_that_have_no_faster_form_stay_what_they_are() -> None:
+    for name, cols in (("f16", 256), ("q4_k", 256), ("q8_0", 256), ("q4_0", 96)):
+        weights = random_weights(name, 16, cols)
+        plain, batches = (kernels.Weights(int(TYPES[name]), weights, cols, flag) for flag in (False, True))
+        assert plain.packed_bytes == batches.packed_bytes
 
 
 @isas

@@ -91,7 +91,7 @@ void unpack(const uint8_t* tile, int64_t group_begin, int64_t groups, PanelTile&
         _mm256_store_si256(reinterpret_cast<__m256i*>(to), source.template operand<q.value>(group, v.value));
       });
     });
-    if (group == 0) unpack_scales<K>(source, i, panel);
+    if (group == 0) unpack_scales<K>(source, i / block_groups(f), panel);
   }
 }
 
@@ -173,6 +173,7 @@ void matmul(const MatmulTask& task, std::byte* memory) {
     case WeightType::q5_0: return multiply_type<WeightType::q5_0>(task, scratch);
     case WeightType::q5_1: return multiply_type<WeightType::q5_1>(task, scratch);
     case WeightType::q8_0: return multiply_type<WeightType::q8_0>(task, scratch);
+    case WeightType::q8_128: return multiply_type<WeightType::q8_128>(task, scratch);
     case WeightType::q2_k: return multiply_type<WeightType::q2_k>(task, scratch);
     case WeightType::q3_k: return multiply_type<WeightType::q3_k>(task, scratch);
     case WeightType::q4_k: return multiply_type<WeightType::q4_k>(task, scratch);

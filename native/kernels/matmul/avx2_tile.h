@@ -99,7 +99,7 @@ template <class K, int begin, int tokens, class Source>
   });
 }
 
-// acc += a block of 32 columns, all tokens.
+// acc += a block whose columns share a scale, all tokens.
 template <class K, int tokens, class Source>
 [[gnu::always_inline]] inline void add_block(const Source& source, const Tokens& x, __m256 (&acc)[tokens][2]) {
   constexpr int zero_point = K::bits == 8 ? 0 : K::format.zero_point;
@@ -111,7 +111,7 @@ template <class K, int tokens, class Source>
     dots[t.value][0] = dots[t.value][1] = start;
   });
   const __m256i ones = _mm256_set1_epi16(1);
-  add_dots<K, 0>(source, 0, x, {ones, ones}, dots);
+  for (int64_t group = 0; group < block_groups(K::format); ++group) add_dots<K, 0>(source, group, x, {ones, ones}, dots);
   unroll<tokens>([&](auto t) {
     const int64_t at = t.value * x.groups;
     const __m256 x_scale = _mm256_broadcast_ss(x.scales + at);

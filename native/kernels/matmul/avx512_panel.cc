@@ -23,6 +23,8 @@ struct alignas(64) Panel {
   float mins[chunk_groups * panel_vectors * tile_rows];        // k-quants: -m
   int32_t k_scales[chunk_groups * 2 * panel_vectors * tile_rows];      // [scale][vector][row]
   int16_t k_mins[chunk_groups * panel_vectors * 2 * tile_rows];        // [pair][vector][row][2]
+  const uint8_t* packed;  // where a kind is read in place: this chunk of the first row tile, and the step to the next
+  int64_t packed_step;
 };
 
 struct Scratch {
@@ -32,14 +34,16 @@ struct Scratch {
 static_assert(sizeof(Scratch) <= panel_scratch_bytes_avx512);
 
 // What the register tiles need to know about a type; several types share one.
-template <int k_halves_, bool has_min_, int zero_point_>
+template <int groups_, int k_halves_, bool has_min_, int zero_point_>
 struct Kind {
+  static constexpr int groups = groups_;      // of a block
+  static constexpr bool in_place = groups == block_groups(packed_format(WeightType::q8_128));  // its bytes are operands
   static constexpr int k_halves = k_halves_;  // 0: not a k-quant
   static constexpr bool has_min = has_min_;
   static constexpr int zero_point = zero_point_;
 };
 template <WeightType type, PackedFormat f = packed_format(type)>
-using KindOf = Kind<is_k_quant(type) ? f.scale_groups : 0, f.has_min, f.zero_point>;
+using KindOf = Kind<int(block_groups(f)), is_k_quant(type) ? f.scale_groups : 0, f.has_min, f.zero_point>;
 
 constexpr int token_tile = 3;
 
@@ -47,15 +51,18 @@ constexpr int token_tile = 3;
 template <WeightType type>
 void unpack(const uint8_t* tiles, int64_t tile_bytes, int vectors, int64_t group_begin, int64_t groups, Panel& panel) {
   constexpr PackedFormat f = packed_format(type);
+  panel.packed = tiles + group_begin / block_groups(f) * packed_block_bytes(f);
+  panel.packed_step = tile_bytes;
   for (int r = 0; r < vectors; ++r)
     for (int64_t i = 0; i < groups; ++i) {
       const int64_t at = group_begin + i, group = at % block_groups(f);
       const uint8_t* block = tiles + r * tile_bytes + at / block_groups(f) * packed_block_bytes(f);
       const uint8_t* planes = block + group * group_bytes(f);
       uint8_t* operands = panel.operands + i * group_quads * vectors * 64 + r * 64;
-      unroll<int(group_quads)>([&](auto q) {
-        _mm512_store_si512(operands + q.value * vectors * 64, quad<type, q.value>(planes));
-      });
+      if constexpr (!KindOf<type>::in_place)
+        unroll<int(group_quads)>([&](auto q) {
+          _mm512_store_si512(operands + q.value * vectors * 64, quad<type, q.value>(planes));
+        });
       if (group != 0) continue;
       const BlockScales scales = block_scales<type>(block);
       _mm512_store_ps(panel.scales + (i * vectors + r) * tile_rows, scales.d);
@@ -72,15 +79,16 @@ void unpack(const uint8_t* tiles, int64_t tile_bytes, int vectors, int64_t group
     }
 }
 
-// acc += integer dot products of `quads` quads; `values` steps by `cols` from token to token.
-template <int quads, int vectors, int tokens>
-[[gnu::always_inline]] inline void add_dots(const uint8_t* operands, const int8_t* values, int64_t cols,
+// acc += integer dot products of `quads` quads, `quad_step` bytes apart, of row vectors `step` bytes apart; `values`
+// steps by `cols` from token to token.
+template <int quads, int quad_step, int vectors, int tokens>
+[[gnu::always_inline]] inline void add_dots(const uint8_t* operands, int64_t step, const int8_t* values, int64_t cols,
                                             __m512i (&acc)[tokens][vectors]) {
   unroll<quads>([&](auto q) {
     __m512i value[tokens];
     unroll<tokens>([&](auto t) { value[t.value] = broadcast32(values + t.value * cols + 4 * q.value); });
     unroll<vectors>([&](auto r) {
-      const __m512i operand = load512(operands + (q.value * vectors + r.value) * 64);
+      const __m512i operand = load512(operands + r.value * step + q.value * quad_step);
       unroll<tokens>([&](auto t) {
         acc[t.value][r.value] = _mm512_dpbusd_epi32(acc[t.value][r.value], operand, value[t.value]);
       });
@@ -88,26 +96,47 @@ template <int quads, int vectors, int tokens>
   });
 }
 
-// A dot product's start: minus the zero point times the sum of a group's activations; of one half of it, or both.
-template <int zero_point, bool first_half, bool second_half>
+// A dot product's start: minus the zero point times the activations' sum, of the first or second half of `pairs`
+// pairs of sums, or of both.
+template <int zero_point, bool first_half, bool second_half, int pairs = 1>
 [[gnu::always_inline]] inline __m512i dot_start(const int16_t* sums) {
   constexpr uint32_t factor = uint32_t(-zero_point) & 0xffff;
   constexpr uint32_t pair = (first_half ? factor : 0) | (second_half ? factor << 16 : 0);
-  if constexpr (zero_point == 0) return _mm512_setzero_si512();
-  return _mm512_dpwssd_epi32(_mm512_setzero_si512(), broadcast32(sums), _mm512_set1_epi32(int(pair)));
+  __m512i start = _mm512_setzero_si512();
+  if constexpr (zero_point != 0)
+    unroll<pairs>([&](auto i) {
+      start = _mm512_dpwssd_epi32(start, broadcast32(sums + 2 * i.value), _mm512_set1_epi32(int(pair)));
+    });
+  return start;
 }
 
-// acc += one group of all (token, row vector) pairs.
+// The start of a block's dot product, its columns sharing a scale.
+template <class K>
+[[gnu::always_inline]] inline __m512i block_start(const Tokens& x, int64_t group) {
+  if constexpr (K::groups == 1) return dot_start<K::zero_point, true, true>(x.sums + 2 * group);
+  else return dot_start<K::zero_point, true, true, K::groups / 2>(x.group_sums + group);
+}
+
+// acc += one block, its columns sharing a scale, of all (token, row vector) pairs.
 template <class K, int vectors, int tokens>
-[[gnu::always_inline]] inline void add_group(const Panel& panel, const Tokens& x, int64_t group,
+[[gnu::always_inline]] inline void add_block(const Panel& panel, const Tokens& x, int64_t group,
                                              __m512 (&acc)[tokens][vectors]) {
   const int64_t at = group * vectors * tile_rows;
   __m512i dots[tokens][vectors];
   unroll<tokens>([&](auto t) {
-    const __m512i start = dot_start<K::zero_point, true, true>(x.sums + 2 * (t.value * x.groups + group));
+    const __m512i start = block_start<K>(x, t.value * x.groups + group);
     unroll<vectors>([&](auto r) { dots[t.value][r.value] = start; });
   });
-  add_dots<group_quads>(panel.operands + group * group_quads * vectors * 64, x.values + group * group_cols, x.cols, dots);
+  if constexpr (K::in_place) {
+    constexpr PackedFormat f = packed_format(WeightType::q8_128);
+    const uint8_t* block = panel.packed + group / K::groups * packed_block_bytes(f);
+    for (int64_t g = 0; g < K::groups; ++g)
+      add_dots<group_quads, 64>(block + g * group_bytes(f), panel.packed_step, x.values + (group + g) * group_cols,
+                                x.cols, dots);
+  } else {
+    add_dots<group_quads, 64 * vectors>(panel.operands + group * group_quads * vectors * 64, 64,
+                                        x.values + group * group_cols, x.cols, dots);
+  }
   unroll<tokens>([&](auto t) {
     const int64_t token_group = t.value * x.groups + group;
     const __m512 x_scale = _mm512_set1_ps(x.scales[token_group]);
@@ -134,7 +163,7 @@ template <class K, int half, int vectors, int tokens>
     const __m512i start = dot_start<K::zero_point, half == 0, half == K::k_halves - 1>(x_sums);
     unroll<vectors>([&](auto r) { dots[t.value][r.value] = start; });
   });
-  add_dots<quads>(panel.operands + i * quads * vectors * 64, x.values + i * quads * 4, x.cols, dots);
+  add_dots<quads, 64 * vectors>(panel.operands + i * quads * vectors * 64, 64, x.values + i * quads * 4, x.cols, dots);
   unroll<vectors>([&](auto r) {
     const __m512i scale = _mm512_load_si512(panel.k_scales + (i * vectors + r.value) * tile_rows);
     unroll<tokens>([&](auto t) {
@@ -184,7 +213,7 @@ template <class K, int vectors, int tokens>
           first ? _mm512_setzero_ps() : _mm512_load_ps(out + (t.value * vectors + r.value) * tile_rows);
     });
   });
-  for (int64_t g = 0; g < groups; ++g) add_group<K, vectors, tokens>(panel, x, g, acc);
+  for (int64_t g = 0; g < groups; g += K::groups) add_block<K, vectors, tokens>(panel, x, g, acc);
   unroll<tokens>([&](auto t) {
     unroll<vectors>([&](auto r) {
       _mm512_store_ps(out + (t.value * vectors + r.value) * tile_rows, acc[t.value][r.value]);
@@ -248,6 +277,7 @@ void matmul_panel_avx512(const MatmulTask& task, std::byte* memory) {
     case WeightType::q5_0: return panels<WeightType::q5_0>(task, scratch);
     case WeightType::q5_1: return panels<WeightType::q5_1>(task, scratch);
     case WeightType::q8_0: return panels<WeightType::q8_0>(task, scratch);
+    case WeightType::q8_128: return panels<WeightType::q8_128>(task, scratch);
     case WeightType::q2_k: return panels<WeightType::q2_k>(task, scratch);
     case WeightType::q3_k: return panels<WeightType::q3_k>(task, scratch);
     case WeightType::q4_k: return panels<WeightType::q4_k>(task, scratch);

@@ -57,6 +57,30 @@ template <WeightType type, int tokens>
   });
 }
 
+// A block of several groups of 32 columns that share a scale, all tokens.
+template <WeightType type, int tokens>
+[[gnu::always_inline]] inline void add_wide_block(const uint8_t* block, const Tokens& x, __m512* acc) {
+  constexpr PackedFormat f = packed_format(type);
+  const __m512i minus_zero_point = _mm512_set1_epi16(-f.zero_point);
+  __m512i dots[tokens];
+  unroll<tokens>([&](auto t) { dots[t.value] = _mm512_setzero_si512(); });
+  for (int64_t group = 0; group < block_groups(f); ++group) {
+    prefetch_share<type>(block, group);
+    __m512i operands[group_quads];
+    load_operands<type, 0, group_quads>(block + group * group_bytes(f), operands);
+    unroll<tokens>([&](auto t) {
+      const int64_t at = t.value * x.groups + group;
+      const __m512i start = _mm512_dpwssd_epi32(dots[t.value], broadcast32(x.sums + 2 * at), minus_zero_point);
+      dots[t.value] = dot<0, group_quads>(start, operands, x.values + t.value * x.cols + group * group_cols);
+    });
+  }
+  const __m512 scale = block_scales<type>(block).d;
+  unroll<tokens>([&](auto t) {
+    const __m512 sum = _mm512_mul_ps(_mm512_cvtepi32_ps(dots[t.value]), scale);
+    acc[t.value] = _mm512_fmadd_ps(sum, _mm512_set1_ps(x.scales[t.value * x.groups]), acc[t.value]);
+  });
+}
+
 // dots += scale * dot product of quads [begin, begin + quads) of a group, all tokens.
 template <WeightType type, int tokens, int begin, int quads>
 [[gnu::always_inline]] inline void add_scaled(const uint8_t* planes, __m512i scale, const int8_t* values, int64_t cols,
@@ -113,6 +137,7 @@ template <WeightType type, int tokens>
     for (int64_t b = 0; b < w.cols / f.block_cols; ++b, block += packed_block_bytes(f)) {
       const Tokens x = tokens_at(*task.x, token, b * block_groups(f));
       if constexpr (is_k_quant(type)) add_k_block<type, tokens>(block, x, acc);
+      else if constexpr (block_groups(f) > 1) add_wide_block<type, tokens>(block, x, acc);
       else add_block<type, tokens>(block, x, acc);
     }
     const __mmask16 rows = row_mask(task.row_end - row);
@@ -144,6 +169,7 @@ void matmul_stream_avx512(const MatmulTask& task) {
     case WeightType::q5_0: return stream_tokens<WeightType::q5_0>(task);
     case WeightType::q5_1: return stream_tokens<WeightType::q5_1>(task);
     case WeightType::q8_0: return stream_tokens<WeightType::q8_0>(task);
+    case WeightType::q8_128: return stream_tokens<WeightType::q8_128>(task);
     case WeightType::q2_k: return stream_tokens<WeightType::q2_k>(task);
     case WeightType::q3_k: return stream_tokens<WeightType::q3_k>(task);
     case WeightType::q4_k: return stream_tokens<WeightType::q4_k>(task);

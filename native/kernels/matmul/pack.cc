@@ -1,7 +1,10 @@
 // Packs weights into the layout of packed.h, and lays out the memory of quantised activations.
 #include <cassert>
+#include <cmath>
 #include <cstring>
+#include <vector>
 
+#include "base/half.h"
 #include "kernels/kernels.h"
 #include "kernels/matmul/blocks.h"
 #include "kernels/matmul/packed.h"
@@ -59,6 +62,29 @@ void pack_tile(const WeightView& src, int64_t row_begin, int64_t rows, uint8_t* 
   }
 }
 
+// Rows of any block type, with one scale for 128 columns: the largest of them becomes 127.
+void pack_q8_128_tile(const WeightView& src, int64_t row_begin, int64_t rows, uint8_t* dst) {
+  constexpr PackedFormat f = packed_format(WeightType::q8_128);
+  std::memset(dst, 0, size_t(packed_tile_bytes(WeightType::q8_128, src.cols)));
+  std::vector<float> values(size_t(src.cols));
+  PlainBlock block{};
+  for (int64_t r = 0; r < rows; ++r) {
+    dequantize_row(src, row_begin + r, values.data());
+    for (int64_t b = 0; b < src.cols / f.block_cols; ++b) {
+      const float* x = values.data() + b * f.block_cols;
+      float largest = 0;
+      for (int i = 0; i < f.block_cols; ++i) largest = std::fmax(largest, std::fabs(x[i]));
+      block.d = f32_to_f16(largest / 127);
+      const float d = f16_to_f32(block.d), inverse = d > 0 ? 1 / d : 0;
+      for (int i = 0; i < f.block_cols; ++i) {
+        const float scaled = std::nearbyintf(x[i] * inverse);
+        block.values[i] = uint8_t(f.zero_point + int(scaled >= -127 ? std::fmin(scaled, 127.0f) : -127));  // NaN: -127
+      }
+      put_block(f, block, r, dst + b * packed_block_bytes(f));
+    }
+  }
+}
+
 void pack_float_tile(const WeightView& src, int64_t row_begin, int64_t rows, uint8_t* dst) {
   const int64_t size = float_bytes(src.type);
   std::memset(dst, 0, size_t(src.cols * tile_rows * size));
@@ -77,18 +103,28 @@ size_t packed_bytes(WeightType type, int64_t rows, int64_t cols) {
   return size_t((rows + tile_rows - 1) / tile_rows * packed_tile_bytes(type, cols));
 }
 
-void pack_rows(const WeightView& src, int64_t row_begin, int64_t row_end, std::byte* dst) {
+WeightType type_for_batches(WeightType type, int64_t cols) {
+  const PackedFormat f = packed_format(type);
+  const bool coarse = f.block_cols == group_cols && f.low_bits < 8;
+  return coarse && cols % packed_format(WeightType::q8_128).block_cols == 0 ? WeightType::q8_128 : type;
+}
+
+void pack_rows(const WeightView& src, WeightType type, int64_t row_begin, int64_t row_end, std::byte* dst) {
   assert(row_begin % tile_rows == 0 && row_end <= src.rows);
-  const int64_t tile_bytes = packed_tile_bytes(src.type, src.cols);
+  assert(type == src.type || type == type_for_batches(src.type, src.cols));
+  const int64_t tile_bytes = packed_tile_bytes(type, src.cols);
   for (int64_t row = row_begin; row < row_end; row += tile_rows) {
     const int64_t rows = row_end - row < tile_rows ? row_end - row : tile_rows;
     auto* tile = reinterpret_cast<uint8_t*>(dst + row / tile_rows * tile_bytes);
-    if (is_float(src.type)) pack_float_tile(src, row, rows, tile);
+    if (type != src.type) pack_q8_128_tile(src, row, rows, tile);
+    else if (is_float(type)) pack_float_tile(src, row, rows, tile);
     else pack_tile(src, row, rows, tile);
   }
 }
 
-int64_t activation_scale_cols(WeightType type) { return is_k_quant(type) ? 256 : group_cols; }
+int64_t activation_scale_cols(WeightType type) {
+  return is_float(type) ? group_cols : packed_format(type).block_cols;
+}
 
 size_t activation_bytes(int64_t tokens, int64_t cols, bool keep_f32) {
   const size_t n = size_t(tokens), groups = size_t(cols / group_cols);

@@ -1,7 +1,7 @@
-// The packed layout of weights, one for all ISAs: a packed block holds the same block (32 or 256
+// The packed layout of weights, one for all ISAs: a packed block holds the same block (32, 128 or 256
 // columns) of 16 consecutive rows, and the blocks of these 16 rows lie one after the other.
 //
-//   for each group of 32 columns:                                                    q_k = 8 groups
+//   for each group of 32 columns:                                         q8_128 = 4 groups, q_k = 8
 //     low plane    8 bit: 8 x 64 bytes; 4 bit: 4 x 64; 2 bit: 2 x 64
 //     high plane   2 bit: 2 x 64 bytes; 1 bit: 64; or none
 //   d      fp16 [16 rows];  then m fp16 [16 rows] where the type has a min
@@ -28,7 +28,7 @@ constexpr int64_t group_quads = 8;
 
 // `static constexpr` everywhere here: files of different instruction sets must not share one emitted copy.
 struct PackedFormat {
-  int block_cols;    // 32, 256; 1: a float type
+  int block_cols;    // 32, 128, 256; 1: a float type
   int low_bits;
   int high_bits;
   int scale_groups;  // scales in a group of 32 columns: 1 or 2
@@ -44,6 +44,7 @@ static constexpr PackedFormat packed_format(WeightType type) {
     case WeightType::q5_0: return {32, 4, 1, 1, false, 16, 0};
     case WeightType::q5_1: return {32, 4, 1, 1, true, 0, 0};
     case WeightType::q8_0: return {32, 8, 0, 1, false, 128, 0};
+    case WeightType::q8_128: return {128, 8, 0, 1, false, 128, 0};
     case WeightType::q2_k: return {256, 2, 0, 2, true, 0, 2};
     case WeightType::q3_k: return {256, 2, 1, 2, false, 4, 2};
     case WeightType::q4_k: return {256, 4, 0, 1, true, 0, 2};

@@ -32,10 +32,13 @@ int32_t group_dot(const PackedFormat& f, const uint8_t* planes, int64_t row, con
   return dot;
 }
 
-// acc plus one block of 32 columns.
+// acc plus one block whose columns share a scale.
 float add_block(const PackedFormat& f, const uint8_t* block, int64_t row, const Tokens& x, float acc) {
   const float d = f16_to_f32(load_u16(block + d_offset(f) + 2 * row));
-  float t = float(group_dot(f, block, row, x.values, 0, group_cols)) * d;
+  int32_t dot = 0;
+  for (int64_t g = 0; g < block_groups(f); ++g)
+    dot += group_dot(f, block + g * group_bytes(f), row, x.values + g * group_cols, 0, group_cols);
+  float t = float(dot) * d;
   if (f.has_min) t = std::fmaf(float(*x.group_sums), f16_to_f32(load_u16(block + m_offset(f) + 2 * row)), t);
   return std::fmaf(t, *x.scales, acc);
 }
@@ -65,7 +68,7 @@ float dot_quantized(const PackedFormat& f, const uint8_t* tile, int64_t row, con
   float acc = 0;
   for (int64_t b = 0; b < x.cols / f.block_cols; ++b, tile += packed_block_bytes(f)) {
     const Tokens at = tokens_at(x, token, b * block_groups(f));
-    acc = block_groups(f) == 1 ? add_block(f, tile, row, at, acc) : add_k_block(f, tile, row, at, acc);
+    acc = f.scale_bytes == 0 ? add_block(f, tile, row, at, acc) : add_k_block(f, tile, row, at, acc);
   }
   return acc;
 }
