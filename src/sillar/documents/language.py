@@ -44,6 +44,8 @@ def detect_language(text: str, default: str = DEFAULT_LANGUAGE) -> str:
 
 def fold(text: str) -> str:
     """Lower case without diacritics."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(c for c in decomposed if not unicodedata.combining(c))
 

@@ -63,14 +63,16 @@ def search(
         for i in order
         if (chunk := int(candidates.ids[i])) in found
     ]  # fmt: skip
-    return fold_duplicates(passages, options.duplicate_overlap)[:k]
+    return fold_duplicates(passages, options.duplicate_overlap, k)
 
 
-def fold_duplicates(passages: Sequence[Passage], overlap: float) -> list[Passage]:
-    """Drops a passage whose words are nearly those of a better one."""
+def fold_duplicates(passages: Sequence[Passage], overlap: float, k: int) -> list[Passage]:
+    """The first k, without those whose words are nearly a better one's."""
     kept: list[Passage] = []
     seen: list[set[tuple[str, ...]]] = []
     for passage in passages:
+        if len(kept) == k:
+            break
         tokens = words(passage.text)
         grams = {tuple(tokens[i : i + 3]) for i in range(max(1, len(tokens) - 2))}
         if any(len(grams & other) >= overlap * max(len(grams), len(other)) for other in seen):

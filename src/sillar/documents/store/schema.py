@@ -84,6 +84,11 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def data_version(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Changes whenever what `connection` reads may have changed."""
+    return connection.execute("PRAGMA data_version").fetchone()[0], connection.total_changes
+
+
 def prepare(connection: sqlite3.Connection, path: Path) -> None:
     """Creates the tables in an empty store. Raises OlderIndexError when the store has an older version's
     tables, DocumentError when it has a newer one's.

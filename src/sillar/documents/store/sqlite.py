@@ -8,6 +8,7 @@ import json
 import os
 import sqlite3
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ from sillar.documents.store.protocol import (
     FileState,
     StoreCounts,
 )
-from sillar.documents.store.schema import connect, prepare
+from sillar.documents.store.schema import connect, data_version, prepare
 from sillar.documents.store.vectors import VectorKernels, VectorMatrix, native_kernels
 from sillar.documents.store.words import WordTables
 
@@ -63,6 +64,7 @@ SELECT d.id, s.location, d.path, d.title, d.media_type, d.reason,
 FROM documents d JOIN sources s ON s.id = d.source_id
 LEFT JOIN addresses a ON a.source_id = d.source_id AND a.url = d.path AND d.reason IS NULL
 """
+_LANGUAGES = "SELECT collection, language, count(*) FROM chunks GROUP BY collection, language"
 _COUNTS = """
 SELECT count(*) FILTER (WHERE reason IS NULL), count(reason), (SELECT count(*) FROM chunks) FROM documents
 """
@@ -86,6 +88,8 @@ class SqliteStore:
             raise
         self._matrix = VectorMatrix(dim, kernels or native_kernels())
         self._words = WordTables()
+        self._languages_of: list[tuple[str, str, int]] = []
+        self._languages_at: object = None
         self._comparable = made_by["embedder"] == fingerprint
         """Whether its vectors are the embedder's; if not, it is searched by words alone."""
         self.stale = _why_stale(made_by, fingerprint)
@@ -332,12 +336,15 @@ class SqliteStore:
 
     def languages(self, access: Access = EVERYTHING) -> list[str]:
         """Languages of the chunks that the caller may see, the commonest first."""
-        allowed, parameters = _allowed(access, "collection")
-        rows = self._reader.execute(
-            f"SELECT language FROM chunks WHERE 1{allowed} GROUP BY language ORDER BY count(*) DESC",
-            parameters,
-        )
-        return [str(row[0]) for row in rows]
+        now = data_version(self._reader)
+        if self._languages_at != now:
+            self._languages_of = self._reader.execute(_LANGUAGES).fetchall()
+            self._languages_at = now
+        counts: Counter[str] = Counter()
+        for collection, language, count in self._languages_of:
+            if access.allows(collection):
+                counts[language] += count
+        return [language for language, _ in counts.most_common()]
 
     def counts(self) -> StoreCounts:
         """What is in the store."""

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sillar.documents.store.protocol import Access
+from sillar.documents.store.schema import data_version
 
+_BATCH = 4096
 Scan = Callable[[NDArray[np.float32], NDArray[np.float16]], NDArray[np.float32]]
 TopK = Callable[[NDArray[np.float32], int], NDArray[np.int64]]
 
@@ -43,50 +45,58 @@ class VectorMatrix:
         self._dim = dim
         self._kernels = kernels
         self._ids = np.zeros(0, np.int64)
-        self._rows = np.zeros((0, dim), np.float16)
+        self._space = np.zeros((0, dim), np.float16)
         self._collections: list[str] = []
         self._collection_of = np.zeros(0, np.int32)
         self._version: tuple[int, int] | None = None
 
+    @property
+    def _rows(self) -> NDArray[np.float16]:
+        return self._space[: len(self._ids)]
+
     def refresh(self, connection: sqlite3.Connection) -> None:
-        """Brings the matrix up to the database's state: drops rows that are gone, appends new ones."""
-        version = (
-            connection.execute("PRAGMA data_version").fetchone()[0],
-            connection.total_changes,
-        )
-        if version == self._version:
+        """Brings the matrix up to the database's state: appends new rows, drops those that are gone."""
+        now = data_version(connection)
+        if now == self._version:
             return
-        present = np.fromiter(
-            (row[0] for row in connection.execute("SELECT id FROM chunks ORDER BY id")), np.int64
-        )
+        total = connection.execute("SELECT count(*) FROM chunks").fetchone()[0]
+        self._reserve(total)
+        self._append(connection, int(self._ids[-1]) if len(self._ids) else -1)
+        if len(self._ids) != total:
+            self._drop(connection)
+        self._version = now
+
+    def _drop(self, connection: sqlite3.Connection) -> None:
+        present = np.fromiter((row[0] for row in connection.execute("SELECT id FROM chunks")), np.int64)
         keep = np.isin(self._ids, present, assume_unique=True)
         if not keep.all():
-            self._ids, self._rows = self._ids[keep], self._rows[keep]
-            self._collection_of = self._collection_of[keep]
-        self._append(connection, int(self._ids[-1]) if len(self._ids) else -1)
-        self._version = version
+            self._space = self._rows[keep]
+            self._ids, self._collection_of = self._ids[keep], self._collection_of[keep]
 
     def _append(self, connection: sqlite3.Connection, after: int) -> None:
-        ids: list[int] = []
-        blobs: list[bytes] = []
-        collections: list[int] = []
         numbers = {name: number for number, name in enumerate(self._collections)}
         query = "SELECT id, vector, collection FROM chunks WHERE id > ? ORDER BY id"
-        for chunk_id, blob, collection in connection.execute(query, (after,)):
-            if len(blob) != 2 * self._dim:
-                continue
-            ids.append(chunk_id)
-            blobs.append(blob)
-            if collection not in numbers:
-                numbers[collection] = len(numbers)
-                self._collections.append(collection)
-            collections.append(numbers[collection])
-        if not ids:
-            return
-        rows = np.frombuffer(b"".join(blobs), np.float16).reshape(-1, self._dim)
-        self._ids = np.concatenate([self._ids, np.array(ids, np.int64)])
-        self._rows = np.ascontiguousarray(np.concatenate([self._rows, rows]))
-        self._collection_of = np.concatenate([self._collection_of, np.array(collections, np.int32)])
+        cursor = connection.execute(query, (after,))
+        while found := cursor.fetchmany(_BATCH):
+            rows = [row for row in found if len(row[1]) == 2 * self._dim]
+            for *_, name in rows:
+                if name not in numbers:
+                    numbers[name] = len(numbers)
+                    self._collections.append(name)
+            begin, end = len(self._ids), len(self._ids) + len(rows)
+            self._reserve(end)
+            blob = b"".join(row[1] for row in rows)
+            self._space[begin:end] = np.frombuffer(blob, np.float16).reshape(-1, self._dim)
+            self._ids = np.concatenate([self._ids, np.array([row[0] for row in rows], np.int64)])
+            added = np.array([numbers[row[2]] for row in rows], np.int32)
+            self._collection_of = np.concatenate([self._collection_of, added])
+
+    def _reserve(self, count: int) -> None:
+        """Room for `count` rows; an eighth more than that, so that few appends copy the whole matrix."""
+        if count > len(self._space):
+            space = np.empty((count + count // 8, self._dim), np.float16)
+            space[: len(self._ids)] = self._rows
+            self._space = space
 
     def search(
         self, query: NDArray[np.float32], k: int, access: Access

@@ -7,7 +7,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+from sillar.documents.store import bm25
 from sillar.documents.store.protocol import Access
+from sillar.documents.store.schema import data_version
 
 WEIGHTS = (0.5, 1.0, 0.6)
 """Of the exact words, the stems and the headings."""
@@ -100,13 +102,8 @@ class WordTables:
     def _of(
         self, connection: sqlite3.Connection, number: int, spellings: Sequence[str], chunks: Iterable[int]
     ) -> dict[int, float]:
-        wanted = list(chunks)
-        rows = connection.execute(
-            f"SELECT rowid, -bm25(words_{number}, ?, ?, ?) FROM words_{number}"
-            f" WHERE words_{number} MATCH ? AND rowid IN ({','.join('?' * len(wanted))})",
-            (*WEIGHTS, _match(spellings), *wanted),
-        )
-        return {int(row[0]): float(row[1]) for row in rows}
+        counts = self._counts(connection, number, spellings)
+        return bm25.scores(connection, f"words_{number}", list(chunks), counts, WEIGHTS)
 
     def frequencies(
         self, connection: sqlite3.Connection, terms: Sequence[str], access: Access
@@ -137,10 +134,10 @@ class WordTables:
         self, connection: sqlite3.Connection, number: int, spellings: Sequence[str]
     ) -> dict[str, int]:
         """Chunks of a collection in which each spelling occurs; remembered until the index changes."""
-        version = (connection.execute("PRAGMA data_version").fetchone()[0], connection.total_changes)
-        if version != self._version or len(self._frequencies) > _MAX_CACHED:
+        now = data_version(connection)
+        if now != self._version or len(self._frequencies) > _MAX_CACHED:
             self._frequencies.clear()
-            self._version = version
+            self._version = now
         missing = [spelling for spelling in spellings if (number, spelling) not in self._frequencies]
         if missing:
             marks = ",".join("?" * len(missing))
