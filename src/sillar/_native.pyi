@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 class Error(RuntimeError):
     kind: str
 
+class Unigram:
+    def __init__(
+        self, pieces: list[str], tokens: list[int], scores: list[float], unknown: int, unknown_score: float
+    ) -> None: ...
+    def split(self, text: str) -> list[int]: ...
+
 class ModelFile:
     @staticmethod
     def open(path: str) -> ModelFile: ...

@@ -5,6 +5,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sillar.errors import ModelFormatError
 from sillar.hub.charsmap import build_charsmap
@@ -74,3 +76,31 @@ def test_the_longest_key_is_replaced() -> None:
 def test_a_broken_map_is_refused_or_empty(charsmap: Any) -> None:
     with suppress(ModelFormatError):
         assert Normaliser(charsmap)("hola") == "hola"
+
+
+def likeliest(pieces: dict[str, tuple[int, float]], unknown_score: float, text: str) -> list[int]:
+    """Viterbi as it is written in books; token 3 is the unknown one."""
+    best: list[tuple[float, list[int]]] = [(0.0, [])]
+    for end in range(1, len(text) + 1):
+        chosen = (float("-inf"), [0])
+        for begin in range(end):
+            token, score = pieces.get(text[begin:end], (3, unknown_score if end == begin + 1 else -1e9))
+            before, tokens = best[begin]
+            merged = tokens if token == 3 and tokens[-1:] == [3] else [*tokens, token]
+            if before + score > chosen[0]:
+                chosen = (before + score, merged)
+        best.append(chosen)
+    return best[-1][1]
+
+
+@given(
+    st.dictionaries(st.text("▁añ€𝄞b", min_size=1, max_size=4), st.floats(-20, -1), min_size=1),
+    st.text("añ€𝄞bxyü", max_size=12),
+)
+def test_the_split_is_the_likeliest_one(scores: dict[str, float], text: str) -> None:
+    tokens = [("<s>", CONTROL, 0.0), ("</s>", CONTROL, 0.0), ("<pad>", CONTROL, 0.0), ("<unk>", UNKNOWN, 0.0)]
+    tokens += [(piece, NORMAL, score) for piece, score in scores.items()]
+    data = metadata("t5", tokens, unknown_token_id=3, add_bos_token=False, add_eos_token=False)
+    pieces = {piece: (4 + i, score) for i, (piece, score) in enumerate(scores.items())}
+    expected = likeliest(pieces, min(scores.values()) - 10, "▁" + text) if text else []
+    assert Tokenizer.from_metadata(data).encode(text) == expected

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from sillar import _native
 from sillar.errors import ModelFormatError
 from sillar.tokenizer.sentencepiece import SPACE
 from sillar.tokenizer.vocabulary import TokenType, Vocabulary
@@ -34,15 +35,16 @@ class UnigramModel:
         if unknown is None or not vocabulary.scores:
             raise ModelFormatError("A unigram vocabulary needs scores and an unknown token.")
         self._unknown = unknown
-        self._ids = vocabulary.ids_of(TokenType.NORMAL, TokenType.USER_DEFINED)
-        if not self._ids:
+        ids = vocabulary.ids_of(TokenType.NORMAL, TokenType.USER_DEFINED)
+        # A split takes the text's length times the longest piece's: a broken file's huge ones are left out.
+        pieces = [piece for piece in ids if len(piece) <= _MAX_PIECE]
+        if not pieces:
             raise ModelFormatError("The unigram vocabulary has no pieces.")
-        self._scores = vocabulary.scores
-        self._unknown_score = min(self._scores[token] for token in self._ids.values()) - _UNKNOWN_PENALTY
-        # The time of a split is the text's length times this, so a huge piece of a broken file is left out.
-        self._longest = max(len(piece) for piece in self._ids if len(piece) <= _MAX_PIECE)
+        tokens = [ids[piece] for piece in pieces]
+        scores = [vocabulary.scores[token] for token in tokens]
+        self._split = _native.Unigram(pieces, tokens, scores, unknown, min(scores) - _UNKNOWN_PENALTY).split
         self._by_word = not any(
-            SPACE in piece.lstrip(SPACE) or piece.startswith(SPACE * 2) for piece in self._ids
+            SPACE in piece.lstrip(SPACE) or piece.startswith(SPACE * 2) for piece in pieces
         )
         self._cached = lru_cache(_CACHED_SEGMENTS)(self._split)
         self.add_space_prefix = vocabulary.flag("add_space_prefix", True)
@@ -64,36 +66,6 @@ class UnigramModel:
             repeated = tokens and tokens[-1] == self._unknown == found[0]
             tokens += found[1:] if repeated else found
         return tokens
-
-    def _split(self, text: str) -> tuple[int, ...]:
-        """The split with the best sum of scores; among equals the one whose last pieces are longest."""
-        size = len(text)
-        best = [0.0] + [float("-inf")] * size
-        last: list[tuple[int, int]] = [(0, 0)] * (size + 1)
-        ids, scores = self._ids, self._scores
-        for begin in range(size):
-            known = False
-            for end in range(begin + 1, min(begin + self._longest, size) + 1):
-                token = ids.get(text[begin:end])
-                if token is None:
-                    continue
-                known = known or end == begin + 1
-                score = best[begin] + scores[token]
-                if score > best[end]:
-                    best[end], last[end] = score, (begin, token)
-            if not known and best[begin] + self._unknown_score > best[begin + 1]:
-                best[begin + 1] = best[begin] + self._unknown_score
-                last[begin + 1] = (begin, self._unknown)
-        return self._walk_back(last)
-
-    def _walk_back(self, last: list[tuple[int, int]]) -> tuple[int, ...]:
-        tokens: list[int] = []
-        at = len(last) - 1
-        while at > 0:
-            at, token = last[at]
-            if not (tokens and token == tokens[-1] == self._unknown):
-                tokens.append(token)
-        return tuple(reversed(tokens))
 
 
 class Normaliser:
