@@ -18,6 +18,7 @@ from pathlib import Path
 from evaluations.embedding_cache import CachedEmbedder
 from evaluations.hidden import hidden
 from evaluations.models import load_embedder, load_model
+from evaluations.progress import watched
 from evaluations.sets import Query, QuestionSet, as_documents, cross_lingual, load_set
 from evaluations.text_scores import contained, exact_match, f1
 from sillar.documents.answer import Answer, AnswerOptions, Style, answer
@@ -77,7 +78,7 @@ async def evaluate(
         async with Index.open(Path(folder) / "index.db", embedder) as index:
             await index.add_documents(questions.name, as_documents(questions.passages))
             await answer(questions.queries[0].text, index, model, options)
-            for query in questions.queries:
+            for query in watched(questions.queries, questions.name):
                 tally.answers.append((query, await answer(query.text, index, model, options)))
                 if unanswerable:
                     async with hidden(index, questions, query.gold):

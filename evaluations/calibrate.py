@@ -22,6 +22,7 @@ from evaluations.curve import draw
 from evaluations.embedding_cache import CachedEmbedder
 from evaluations.hidden import hidden
 from evaluations.models import load_embedder
+from evaluations.progress import watched
 from evaluations.sets import QuestionSet, as_documents, cross_lingual, load_set
 from sillar.documents import calibration as shipped
 from sillar.documents.answer import SEARCHED
@@ -60,7 +61,7 @@ async def collect(questions: QuestionSet, embedder: TextEmbedder) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         async with Index.open(Path(folder) / "index.db", embedder) as index:
             await index.add_documents(questions.name, as_documents(questions.passages))
-            for query in questions.queries:
+            for query in watched(questions.queries, questions.name):
                 article = query.gold[0].split("-")[0]
                 rows.append((await _features(index, query.text), True, article))
                 async with hidden(index, questions, query.gold):
@@ -133,13 +134,14 @@ def logistic(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np
 async def calibrate(english: Path, spanish: Path, embedder: TextEmbedder) -> list[Fit]:
     """The fits of both pairings: each language over itself, each over the other."""
     en, es = load_set(english), load_set(spanish)
-    same = [*await collect(en, embedder), *await collect(es, embedder)]
-    other = [
-        *await collect(cross_lingual(es, en), embedder),
-        *await collect(cross_lingual(en, es), embedder),
-    ]
-    pairs = (("SAME_LANGUAGE", same), ("OTHER_LANGUAGE", other))
-    return [fit_rows(name, rows, SHIPPED_RATE[name]) for name, rows in pairs]
+    pairings = (en, es, cross_lingual(es, en), cross_lingual(en, es))
+    return fits_of([await collect(questions, embedder) for questions in pairings])
+
+
+def fits_of(rows: Sequence[Sequence[Row]]) -> list[Fit]:
+    """`rows`: of each language over itself, then of each over the other."""
+    pairs = (("SAME_LANGUAGE", [*rows[0], *rows[1]]), ("OTHER_LANGUAGE", [*rows[2], *rows[3]]))
+    return [fit_rows(name, both, SHIPPED_RATE[name]) for name, both in pairs]
 
 
 def source_of(fit: Fit) -> str:

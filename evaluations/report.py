@@ -1,7 +1,7 @@
 """Runs the evaluations and writes docs/evaluation.md: `python -m evaluations.report [--sets EN ES]`.
 
-Figures are kept in docs/evaluation.json, section by section: `--only SECTION ...` measures some anew, and
-`--only` alone writes the page from what is kept.
+Without --sets XQuAD is fetched. Figures are kept in docs/evaluation.json, section by section: `--only SECTION
+...` measures some anew, and `--only` alone writes the page from what is kept.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import asyncio
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evaluations import answers, ask, calibrate, faq, followups, retrieval
+from evaluations import answers, ask, calibrate, faq, followups, gaps, retrieval, xquad
 from evaluations.corpora import CorpusError
 from evaluations.curve import draw
 from evaluations.embedding_cache import CachedEmbedder
@@ -24,6 +26,7 @@ from evaluations.page import render
 from evaluations.sets import QuestionSet, cross_lingual, load_set
 from sillar.documents.answer import AnswerOptions
 from sillar.documents.index import Index
+from sillar.errors import SillarError
 
 DOCS = Path(__file__).parent.parent / "docs"
 Figures = dict[str, Any]
@@ -56,12 +59,22 @@ async def quote_figures(arguments: argparse.Namespace) -> Figures:
     return {"sets": rows}
 
 
+_COLLECTED: dict[tuple[Path, ...], list[list[calibrate.Row]]] = {}
+
+
+async def _collect(files: list[Path]) -> list[list[calibrate.Row]]:
+    """Features of every pairing, computed once a run: the calibration and what ships are read off them."""
+    key = tuple(files)
+    if key not in _COLLECTED:
+        embedder = CachedEmbedder(load_embedder())
+        _COLLECTED[key] = [await calibrate.collect(one, embedder) for one in pairings(files)]
+    return _COLLECTED[key]
+
+
 async def shipped_figures(arguments: argparse.Namespace) -> Figures:
     """What the calibration that ships refuses, from the same features as it was fitted on."""
-    embedder = CachedEmbedder(load_embedder())
     rows = []
-    for one in pairings(arguments.sets):
-        collected = await calibrate.collect(one, embedder)
+    for one, collected in zip(pairings(arguments.sets), await _collect(arguments.sets), strict=True):
         refused = {there: [calibrate.refuses(features) for features, here, _ in collected if here is there]
                    for there in (True, False)}  # fmt: skip
         shares = {there: round(sum(each) / len(each), 4) for there, each in refused.items()}
@@ -72,7 +85,7 @@ async def shipped_figures(arguments: argparse.Namespace) -> Figures:
 
 
 async def calibration_figures(arguments: argparse.Namespace) -> Figures:
-    fits = await calibrate.calibrate(*arguments.sets, CachedEmbedder(load_embedder()))
+    fits = calibrate.fits_of(await _collect(arguments.sets))
     curve = {fit.name.replace("_", " ").lower(): fit.points for fit in fits}
     (arguments.docs / "risk-coverage.svg").write_text(draw(curve), encoding="utf-8")
     return {"fits": [{"name": fit.name, "rows": fit.rows, "auc": fit.auc, "threshold": fit.threshold,
@@ -109,6 +122,11 @@ async def generated_figures(arguments: argparse.Namespace) -> Figures:
     return {"sets": rows, "seed": arguments.seed}
 
 
+async def gap_figures(_: argparse.Namespace) -> Figures:
+    """How well unanswered questions are grouped."""
+    return {"sets": await gaps.run(load_embedder())}
+
+
 async def speed_figures(arguments: argparse.Namespace) -> Figures:
     """Indexing and search with every text embedded anew."""
     embedder = load_embedder()
@@ -123,6 +141,7 @@ SECTIONS: dict[str, tuple[Callable[[argparse.Namespace], Coroutine[Any, Any, Fig
     "calibration": (calibration_figures, True),
     "shipped": (shipped_figures, True),
     "questions": (question_figures, False),
+    "gaps": (gap_figures, False),
     "generated": (generated_figures, True),
     "speed": (speed_figures, True),
 }
@@ -133,22 +152,51 @@ def measure(arguments: argparse.Namespace) -> None:
     """Measures the wanted sections; each is kept as soon as it is done."""
     path = arguments.docs / "evaluation.json"
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    for name in SECTIONS if arguments.only is None else arguments.only:
+    wanted = list(SECTIONS) if arguments.only is None else arguments.only
+    if any(SECTIONS[name][1] for name in wanted) and not arguments.sets:
+        arguments.sets = _fetched_sets()
+    for place, name in enumerate(wanted, 1):
         section, needs_sets = SECTIONS[name]
         if needs_sets and len(arguments.sets) != 2:
-            print(f"{name}: needs --sets EN.json ES.json", file=sys.stderr)
+            print(f"{name}: left out, it needs --sets EN.json ES.json", file=sys.stderr)
             continue
-        print(name, file=sys.stderr, flush=True)
+        print(f"[{place} of {len(wanted)}] {name}", file=sys.stderr, flush=True)
+        started = time.monotonic()
         try:
-            kept[name] = asyncio.run(section(arguments))
-        except CorpusError as error:
-            print(f"{name}: {error}", file=sys.stderr)
-        with tempfile.NamedTemporaryFile("w", dir=arguments.docs, delete=False, encoding="utf-8") as file:
-            json.dump(kept, file, indent=1, sort_keys=True, ensure_ascii=False)
-            file.write("\n")
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(path)
+            figures = asyncio.run(section(arguments))
+        except (CorpusError, SillarError) as error:
+            print(f"{name}: left out, {error}", file=sys.stderr)
+            continue
+        seconds = round(time.monotonic() - started)
+        print(f"{name}: {seconds} s", file=sys.stderr, flush=True)
+        kept[name] = _with_other_models(figures, kept.get(name, {}))
+        today = datetime.now(UTC).date().isoformat()
+        kept["measured"] = {**kept.get("measured", {}), name: {"date": today, "seconds": seconds}}
+        _keep(kept, path)
     (arguments.docs / "evaluation.md").write_text(render(kept), encoding="utf-8")
+
+
+def _fetched_sets() -> list[Path]:
+    try:
+        return xquad.fetch()
+    except CorpusError as error:
+        print(f"XQuAD cannot be fetched: {error}", file=sys.stderr)
+        return []
+
+
+def _with_other_models(figures: Figures, before: Figures) -> Figures:
+    """Rows of language models that were not asked this time stay."""
+    asked = {row["model"] for row in figures.get("sets", ()) if "model" in row}
+    others = [row for row in before.get("sets", ()) if row.get("model", "") not in asked] if asked else []
+    return {**figures, "sets": [*figures["sets"], *others]} if others else figures
+
+
+def _keep(kept: Figures, path: Path) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        json.dump(kept, file, indent=1, sort_keys=True, ensure_ascii=False)
+        file.write("\n")
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)
 
 
 def main() -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from evaluations import report
 from evaluations.calibrate import fit_rows
+from evaluations.corpora import CorpusError
 from evaluations.curve import draw
 from evaluations.hidden import hidden
 from evaluations.page import render
 from evaluations.retrieval import figures
 from evaluations.sets import QuestionSet, as_documents, cross_lingual, load_set
 from evaluations.text_scores import contained, exact_match, f1
-from evaluations.xquad import convert
+from evaluations.xquad import convert, fetch
 from tests.documents.fakes import open_index
+from tests.loopback import serving
 
 
 def test_retrieval_figures() -> None:
@@ -80,3 +86,49 @@ def test_xquads_own_files_become_sets() -> None:
     result = convert(data, "xquad-en", "en")
     assert result["passages"] == [{"id": "0-0", "text": "He did."}]
     assert result["queries"] == [{"q": "Who?", "gold": ["0-0"], "answer": ["He"]}]
+
+
+def test_xquad_is_fetched_once_and_a_page_that_is_not_xquad_is_refused(tmp_path: Path) -> None:
+    fetched: list[str] = []
+
+    class Files(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            fetched.append(self.path)
+            asked = {"question": "Who?", "answers": [{"text": "He"}]}
+            found = {"data": [{"paragraphs": [{"context": "He did.", "qas": [asked]}]}]}
+            body = b"<html>" if self.path.startswith("/bad") else json.dumps(found).encode()
+            self.send_response(404 if self.path.startswith("/none") else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with serving(Files) as address:
+        for _ in range(2):
+            english, spanish = fetch(address, tmp_path / "sets")
+        assert load_set(english).queries[0].answers == ("He",)
+        assert load_set(spanish).language == "es"
+        assert fetched == ["/xquad.en.json", "/xquad.es.json"]
+        for place in ("bad", "none"):
+            with pytest.raises(CorpusError):
+                fetch(f"{address}/{place}", tmp_path / place)
+        assert not list((tmp_path / "bad").iterdir())
+
+
+def test_a_report_keeps_the_models_that_were_not_asked_and_says_when(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def generated(arguments: argparse.Namespace) -> dict[str, Any]:
+        return {
+            "sets": [{"model": name, "name": "s", "contained": 0.5} for name in arguments.models],
+            "seed": 0,
+        }
+
+    monkeypatch.setitem(report.SECTIONS, "generated", (generated, False))
+    for model in ("a", "b"):
+        options = argparse.Namespace(docs=tmp_path, only=["generated"], sets=[], models=[model])
+        report.measure(options)
+    kept = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))
+    assert [row["model"] for row in kept["generated"]["sets"]] == ["b", "a"]
+    assert "| generated | 2" in (tmp_path / "evaluation.md").read_text(encoding="utf-8")
