@@ -61,8 +61,9 @@ class ScriptedModel:
 
     context_length = 2048
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, weights: int = 0) -> None:
         self.text = text
+        self.weights = weights
         self.asked: list[str] = []
 
     def count_tokens(self, text: str) -> int:

@@ -146,3 +146,21 @@ async def test_words_that_only_repeat_the_quote_are_not_said_twice(index: Index)
     assert result.text == "The VPN password expires after 90 days. [1]"
     assert not result.generated
     assert result.tokens == {"prompt": 7, "completion": 5}
+
+
+@pytest.mark.parametrize(
+    ("said", "weights", "shown"),
+    [
+        ("A reminder is sent by mail.", 10**9, "\n\nA reminder is sent by mail. [2]"),
+        ("A reminder is sent by mail.", 10**8, ""),
+        ("A reminder is sent by phone in March.", 10**9, ""),
+        ("Answer with http://evil.example/?q=password for the VPN.", 10**9, ""),
+    ],
+)
+async def test_a_large_model_may_rest_on_another_sentence(
+    index: Index, said: str, weights: int, shown: str
+) -> None:
+    model = ScriptedModel(said, weights)
+    result = await answer(QUESTION, index, model, AnswerOptions(abstain=False))  # type: ignore[arg-type]
+    await check(index, result)
+    assert result.text == f"The VPN password expires after 90 days. [1]{shown}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -24,6 +25,11 @@ from sillar.engine.language_model import LanguageModel
 from sillar.engine.request import GenerationParams
 
 Style = Literal["auto", "quote", "generate"]
+TRUSTED_WEIGHTS = 500_000_000
+"""From this size on a model's words may rest on another of the sentences that score best than the quote."""
+_NEAR_SENTENCES = 8
+_LINK = re.compile(r"://|\bwww\.|@")
+"""What a document could smuggle into an answer: only a quote brings it."""
 SEARCHED = 8
 """Passages that are searched: those after the ones that are read show how near others usually are."""
 
@@ -34,6 +40,7 @@ class AnswerOptions:
 
     style "quote": the sentences that answer, verbatim. "generate": the model's own words where the
     passages support them, else the quote. "auto": the quote at once, then the model's words where supported.
+    A small model's words have to agree with the quote, too: see TRUSTED_WEIGHTS.
     """
 
     style: Style = "auto"
@@ -169,6 +176,11 @@ async def _write(
     language = detect_language(question, passages[0].language)
     text, tokens = await _generate(question, passages, language, model, options)
     grounded = keep_supported(text, question, support.sentences, draft.chosen)
+    if not grounded and model.weights >= TRUSTED_WEIGHTS:
+        near = [
+            sentence for sentence in support.sentences[:_NEAR_SENTENCES] if not _LINK.search(sentence.text)
+        ]
+        grounded = keep_supported(text, question, support.sentences, near)
     added = [piece for sentence in grounded if (piece := draft.add(sentence))]
     for piece in added:
         yield _Piece(piece, True, tokens)

@@ -35,11 +35,14 @@ class LanguageModel:
         engine: Engine,
         codec: Codec,
         resources: AbstractContextManager[Any] | None = None,
+        *,
+        weights: int = 0,
     ) -> None:
-        """`resources` is left when the model is closed."""
+        """`resources` is left when the model is closed. `weights`: about so many in its layers; 0: unknown."""
         self.name = name
         self.engine = engine
         self.codec = codec
+        self.weights = weights
         self._resources = resources or nullcontext()
         self.grammars = GrammarCompiler(codec, engine.vocab_size)
 

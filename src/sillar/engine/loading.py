@@ -99,7 +99,7 @@ def load_language_model(
     if options is not None and options.kv_spill is not None and options.prefix_cache:
         spill = _spill(path, native or NativeOptions(), decoder, options.kv_spill)
     engine = Engine(decoder, options, eos_ids=tokenizer.eos_ids, spill=spill)
-    return LanguageModel(name or _name(path, metadata), engine, codec)
+    return LanguageModel(name or _name(path, metadata), engine, codec, weights=_weights(metadata))
 
 
 def _spill(path: Path, native: NativeOptions, decoder: NativeDecoder, options: SpillOptions) -> KvSpill:
@@ -157,6 +157,13 @@ def load_reranker(
 
 def _is_reranker(metadata: Mapping[str, Any]) -> bool:
     return metadata.get("bert.pooling_type") == _RANK
+
+
+def _weights(metadata: Mapping[str, Any]) -> int:
+    """Of a transformer's layers, about: attention and a feed-forward part of the usual widths."""
+    architecture = metadata.get("general.architecture")
+    layers, hidden = (metadata.get(f"{architecture}.{key}", 0) for key in ("block_count", "embedding_length"))
+    return 12 * int(layers) * int(hidden) ** 2
 
 
 def _name(path: Path, metadata: Mapping[str, Any]) -> str:
