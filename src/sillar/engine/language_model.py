@@ -38,7 +38,7 @@ class LanguageModel:
         *,
         weights: int = 0,
     ) -> None:
-        """`resources` is left when the model is closed. `weights`: about so many in its layers; 0: unknown."""
+        """`resources` is left when the model is closed. `weights`: about how many, 0: unknown."""
         self.name = name
         self.engine = engine
         self.codec = codec
