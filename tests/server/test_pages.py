@@ -11,7 +11,7 @@ import pytest
 
 from sillar.documents import WebPages
 from tests.documents.web_site import html, site
-from tests.server.test_collections import own_id, rows, silent
+from tests.server.test_collections import CANARY, own_id, rows, silent
 from tests.server.test_documents_api import ANA, BOB, ask, paths, upload
 
 
@@ -139,6 +139,22 @@ async def test_an_interrupted_server_goes_on_where_it_was(client, library, web):
     while await pages.queued():  # noqa: ASYNC110  as above
         await asyncio.sleep(0.01)
     assert await paths(client) == ["handbook.md", f"{web.url}/birds"]
+
+
+async def test_an_upload_that_was_taken_is_indexed_after_a_kill(client, library, monkeypatch):
+    async def killed(self, job):
+        del self.jobs[job.id]
+
+    monkeypatch.setattr(type(library), "_run", killed)
+    await upload(client, library, "birdcage.md", CANARY, collection="Aviary")
+    assert await paths(client) == ["handbook.md"]
+    waiting = await rows(client, "jobs")
+    assert [(row["document"], row["collection"]) for row in waiting] == [("birdcage.md", "Aviary")]
+    await library.resume()
+    while await library.index.jobs():  # noqa: ASYNC110  as above
+        await asyncio.sleep(0.01)
+    assert "cellar" in (await ask(client, "Where does the canary sleep?"))["answer"]
+    silent(json.dumps(await rows(client, "documents", BOB)))
 
 
 async def test_files_of_the_shared_folder_are_seen_on_their_way(client, library, monkeypatch):

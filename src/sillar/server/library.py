@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sillar.documents import FetchRules, Follower, Index, IndexProgress, WebPages
+from sillar.documents import FetchRules, Follower, Index, IndexProgress, IndexReport, WebPages
 from sillar.documents.gaps import usual_directions
 from sillar.documents.ingest.detect import is_supported
 from sillar.documents.journal import Journal
+from sillar.documents.store import jobs
 from sillar.documents.store.jobs import FileJob
 from sillar.documents.store.protocol import Access, DocumentInfo
 from sillar.documents.web_copy import is_web, kept_page, pages_folder
@@ -168,6 +169,8 @@ class Library:
             partial.unlink(missing_ok=True)
             _drop_empty(shelf)
             raise
+        source = await self.index.source(job.location, shelf.collection)
+        await self.index.within(jobs.add, source, [safe], shelf.collection)
         self.jobs[job.id] = job
         self._start(self._run(job))
         return job
@@ -190,13 +193,13 @@ class Library:
             wanted = await pages.queue(urls)
         except ConfigError as error:
             raise RequestError(f"{error}.") from None
-        jobs = [self._job(client.tenant, url, shelf, pages.location) for url in wanted]
-        self.jobs |= {job.id: job for job in jobs}
-        self._start(self._fetch(pages, shelf, jobs))
-        return jobs
+        begun = [self._job(client.tenant, url, shelf, pages.location) for url in wanted]
+        self.jobs |= {job.id: job for job in begun}
+        self._start(self._fetch(pages, shelf, begun))
+        return begun
 
-    async def _fetch(self, pages: WebPages, shelf: Shelf, jobs: Sequence[Job]) -> None:
-        by_url = {job.document: job for job in jobs}
+    async def _fetch(self, pages: WebPages, shelf: Shelf, begun: Sequence[Job]) -> None:
+        by_url = {job.document: job for job in begun}
 
         def progress(step: IndexProgress) -> None:
             self.jobs.pop(by_url[step.file].id, None)
@@ -208,22 +211,20 @@ class Library:
         except SillarError:
             pass  # they stay in the queue for the next start
         finally:
-            for job in jobs:
+            for job in begun:
                 self.jobs.pop(job.id, None)
 
     async def resume(self) -> None:
-        """Goes on with pages of the web that an interrupted server had not fetched yet."""
-        left: dict[str, list[str]] = {}
+        """Goes on with the uploads and pages that an interrupted server had taken and not indexed yet."""
+        left: dict[tuple[str, str], list[str]] = {}
         for job in await self.index.jobs():
-            if is_web(job.location):
-                left.setdefault(job.collection, []).append(job.path)
-        if self.rules.hosts:
-            for collection, urls in left.items():
-                self._start(self._resume(WebPages(self.index, self.rules, collection), urls))
-
-    async def _resume(self, pages: WebPages, urls: Sequence[str]) -> None:
-        with suppress(SillarError):
-            await pages.fetch(urls)
+            left.setdefault((job.location, job.collection), []).append(job.path)
+        uploads = self.uploads.resolve()
+        for (location, collection), paths in left.items():
+            if is_web(location) and self.rules.hosts:
+                self._start(_quietly(WebPages(self.index, self.rules, collection).fetch(paths)))
+            elif uploads in Path(location).parents:
+                self._start(_quietly(self.index.add_folder(Path(location), collection=collection)))
 
     async def remove(self, client: Client, document_id: int) -> None:
         """Deletes one of the tenant's uploads or pages, and with the last one its named collection. Raises
@@ -269,6 +270,12 @@ def holding(info: DocumentInfo, shelves: list[Shelf]) -> Shelf | None:
     """The shelf that an upload or a page lies on; None for a document of a folder."""
     found = (s for s in shelves if s.collection == info.collection)
     return next((s for s in found if is_web(info.location) or str(s.folder.resolve()) == info.location), None)
+
+
+async def _quietly(work: Coroutine[Any, Any, IndexReport]) -> None:
+    """What fails is told by the document list, or stays for the next start."""
+    with suppress(SillarError):
+        await work
 
 
 def _drop_empty(shelf: Shelf) -> None:
