@@ -11,7 +11,7 @@ from sillar.engine.engine import Engine, EngineOptions
 from sillar.engine.language_model import LanguageModel
 from sillar.engine.request import GenerationParams, SamplingParams
 from sillar.engine.text_stream import TextEvent
-from sillar.errors import OverloadedError, TemplateError
+from sillar.errors import ContextLengthError, OverloadedError, TemplateError
 from tests.engine.fake import FakeStepper, oracle
 from tests.engine.fake_text import EOS, FakeCodec, text_of
 
@@ -114,3 +114,25 @@ async def test_leaving_the_iterator_cancels(model: LanguageModel) -> None:
             return
         await asyncio.sleep(0.005)
     raise AssertionError("still running")
+
+
+@pytest.mark.parametrize("chat", [False, True])
+async def test_a_text_that_is_far_too_long_is_refused_by_its_beginning(
+    model: LanguageModel, chat: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    encode = model.codec.encode_text
+
+    def counted(text: str) -> list[int]:
+        seen.append(len(text))
+        return encode(text)
+
+    monkeypatch.setattr(model.codec, "encode_text", counted, raising=False)
+    monkeypatch.setattr(model.codec, "encode", None, raising=False)
+    text = "word " * 200_000
+    messages = [{"role": "user", "content": text}]
+    params = GenerationParams()
+    opened = model.open_chat(messages, params) if chat else model.open_completion(text, params)
+    with pytest.raises(ContextLengthError):
+        await opened
+    assert sum(seen) < len(text) / 10

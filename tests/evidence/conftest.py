@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,13 @@ class RealServer:
 
 @pytest.fixture(scope="session")
 def real_server(chat_model: Path, embedding_model: Path) -> Iterator[RealServer]:
+    with serve(chat_model, embedding_model) as server:
+        yield server
+
+
+@contextmanager
+def serve(chat_model: Path, embedding_model: Path) -> Iterator[RealServer]:
+    """Starts it, hands it over, and ends it as a user does."""
     command = [sys.executable, "-c", _COMMAND, "serve", "--port", "0"]
     command += ["--model", str(chat_model), "--embedder", str(embedding_model)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=_environment()) as process:

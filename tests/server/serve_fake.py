@@ -1,9 +1,17 @@
-"""A server over fake models as a process of its own, for tests of signals: prints its port."""
+"""A server over fake models as a process of its own, for tests that attack it: prints its port.
+
+Its argument is JSON: {"limits": {...}, "engine": {...}, "pause": seconds of a step}. GET /test/vitals tells
+what must not leak.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+
+import numpy as np
+from fastapi import APIRouter
 
 from sillar.engine.engine import EngineOptions
 from sillar.server.app import create_app
@@ -12,14 +20,27 @@ from sillar.server.options import Limits, ServerOptions
 from sillar.server.state import ServerState
 from tests.server.live import fake_models
 
+WEIGHTS = 160 << 20
+"""Bytes: the default model's, with its cache."""
+
 
 async def main() -> None:
-    model, embedder = fake_models(EngineOptions(), pause=0.01)
+    asked = json.loads(sys.argv[1])
+    model, embedder = fake_models(EngineOptions(**asked.get("engine", {})), asked.get("pause", 0.01))
+    weights = np.ones(WEIGHTS, np.uint8)  # so that memory is compared with that of a server with a model
     async with model:
-        state = ServerState(ServerOptions(port=0, limits=Limits(grace_seconds=float(sys.argv[1]))))
+        state = ServerState(ServerOptions(port=0, limits=Limits(**asked.get("limits", {}))))
         state.language_models["fake"] = model
         state.embedders["fake-embedder"] = embedder
-        await make_server(create_app(state), state, say, listening=say).serve()
+        vitals = APIRouter()
+
+        @vitals.get("/test/vitals")
+        async def tell() -> dict[str, int]:
+            assert weights.size == WEIGHTS
+            used = model.engine.gauges()["kv_used"]
+            return {"active": model.engine.active, "kv_used": used, "tasks": len(asyncio.all_tasks())}
+
+        await make_server(create_app(state, [vitals]), state, say, listening=say).serve()
 
 
 def say(line: object) -> None:

@@ -13,42 +13,31 @@ from typing import Any
 import httpx
 import pytest
 
-from sillar.engine.engine import EngineOptions
-from sillar.engine.request import GenerationParams
-from sillar.server.options import Limits
-from tests.engine.fake import oracle
-from tests.engine.fake_text import FakeCodec, text_of
-from tests.server.live import Live, live_server
+from tests.server.target import CHAT, MESSAGES, Target, target, warm_up
 
-CHAT = "/v1/chat/completions"
-MESSAGES = [{"role": "user", "content": "hello"}]
-QUICK = Limits(header_seconds=0.5, body_seconds=1.0, stall_seconds=1.0, running=4, waiting=8, connections=300)
+QUICK = {
+    "header_seconds": 0.5,
+    "body_seconds": 1.0,
+    "stall_seconds": 1.0,
+    "running": 4,
+    "waiting": 8,
+    "connections": 300,
+}
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Live]:
+def server() -> Iterator[Target]:
     """Short deadlines, a small queue, steps of a millisecond."""
-    with live_server(limits=QUICK, engine=EngineOptions(max_running=4, max_waiting=8), pause=0.001) as live:
-        yield live
+    with target(0.001, QUICK, max_running=4, max_waiting=8) as found:
+        warm_up(found)
+        found.watch()
+        yield found
 
 
 @pytest.fixture(autouse=True)
-def stays_well(server: Live) -> Iterator[None]:
-    """After each test: healthy within a second, an honest request right, no request or block left over."""
+def stays_well(server: Target) -> Iterator[None]:
     yield
-    for _ in range(400):
-        if server.engine.active == 0 and server.engine.gauges()["kv_used"] == 0:
-            break
-        time.sleep(0.01)
-    assert server.engine.active == 0
-    assert server.engine.gauges()["kv_used"] == 0
-    assert httpx.get(f"{server.url}/health", timeout=1).status_code == 200
-    body = {"messages": MESSAGES, "max_tokens": 10, "ignore_eos": True}
-    answer = httpx.post(server.url + CHAT, json=body).json()
-    expected = oracle(
-        FakeCodec().encode_chat(MESSAGES), GenerationParams(max_tokens=10, ignore_eos=True), order=3
-    )
-    assert answer["choices"][0]["message"]["content"] == text_of(expected)
+    server.check()
 
 
 HUGE: dict[str, list[Any]] = {
@@ -83,7 +72,7 @@ HUGE: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("field", HUGE)
-def test_absurd_values_are_answered_400(server: Live, field: str) -> None:
+def test_absurd_values_are_answered_400(server: Target, field: str) -> None:
     for value in HUGE[field]:
         body = json.dumps({"messages": MESSAGES, "max_tokens": 2, field: value})
         headers = {"content-type": "application/json"}
@@ -110,13 +99,13 @@ def test_absurd_values_are_answered_400(server: Live, field: str) -> None:
         b'{"max_tokens": 1e400, "messages": [{"role": "user", "content": "x"}]}',
     ],
 )
-def test_broken_bodies_are_answered_400(server: Live, body: bytes) -> None:
+def test_broken_bodies_are_answered_400(server: Target, body: bytes) -> None:
     answer = httpx.post(server.url + CHAT, content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400, answer.text[:300]
     assert "error" in answer.json()
 
 
-def test_a_body_of_100_megabytes_is_refused_early(server: Live) -> None:
+def test_a_body_of_100_megabytes_is_refused_early(server: Target) -> None:
     with socket.create_connection(("127.0.0.1", server.port), 5) as client:
         head = f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000000\r\n\r\n"
         client.sendall(head.encode())
@@ -124,7 +113,7 @@ def test_a_body_of_100_megabytes_is_refused_early(server: Live) -> None:
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "1" * 400, "1, 2"])
-def test_lengths_that_are_none(server: Live, length: str) -> None:
+def test_lengths_that_are_none(server: Target, length: str) -> None:
     with socket.create_connection(("127.0.0.1", server.port), 5) as client:
         client.sendall(
             f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n".encode()
@@ -144,7 +133,7 @@ def _closed_within(client: socket.socket, seconds: float) -> bool:
     return True
 
 
-def test_slow_headers_are_dropped(server: Live) -> None:
+def test_slow_headers_are_dropped(server: Target) -> None:
     clients = [socket.create_connection(("127.0.0.1", server.port), 5) for _ in range(20)]
     for client in clients:
         client.sendall(b"GET /health HTTP/1.1\r\nHost: 127")
@@ -153,13 +142,13 @@ def test_slow_headers_are_dropped(server: Live) -> None:
         client.close()
 
 
-def test_slow_bodies_are_dropped(server: Live) -> None:
+def test_slow_bodies_are_dropped(server: Target) -> None:
     with socket.create_connection(("127.0.0.1", server.port), 5) as client:
         client.sendall(f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n{{".encode())
         assert _closed_within(client, 20)
 
 
-def test_headers_without_end_are_refused(server: Live) -> None:
+def test_headers_without_end_are_refused(server: Target) -> None:
     with socket.create_connection(("127.0.0.1", server.port), 5) as client:
         client.sendall(b"GET /health HTTP/1.1\r\nX-Long: " + b"x" * 100_000)
         answer = client.recv(4096)
@@ -172,20 +161,19 @@ def stream_request(**fields: object) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
-def test_a_stalled_reader_is_dropped(server: Live) -> None:
-    before = server.tasks()
+def test_a_stalled_reader_is_dropped(server: Target) -> None:
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", server.port))
         # Enough events to fill the buffers of both ends.
         client.sendall(stream_request(max_tokens=1500, n=5, logprobs=True, top_logprobs=20))
         deadline = time.monotonic() + 30
-        while server.engine.active == 0 and time.monotonic() < deadline:
+        while server.vitals()["active"] == 0 and time.monotonic() < deadline:
             time.sleep(0.01)
         # Nothing is read before the connection's tasks have ended: generating may end sooner.
-        while (server.tasks() > before or server.engine.active) and time.monotonic() < deadline:
+        while not server.idle() and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert server.engine.active == 0
+        assert server.idle()
         received = b""
         with suppress(ConnectionError):
             while piece := client.recv(65536):
@@ -194,9 +182,7 @@ def test_a_stalled_reader_is_dropped(server: Live) -> None:
         assert b"[DONE]" not in received
 
 
-async def test_200_clients_that_leave_in_the_middle_leak_nothing(server: Live) -> None:
-    before = server.tasks()
-
+async def test_200_clients_that_leave_in_the_middle_leak_nothing(server: Target) -> None:
     async def leave() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(stream_request(max_tokens=2000))
@@ -206,22 +192,16 @@ async def test_200_clients_that_leave_in_the_middle_leak_nothing(server: Live) -
 
     for _ in range(20):
         await asyncio.gather(*(leave() for _ in range(10)))
-    for _ in range(500):
-        if server.engine.active == 0 and server.tasks() <= before + 1:
-            break
-        await asyncio.sleep(0.01)
-    assert server.engine.active == 0
-    assert server.tasks() <= before + 1
 
 
-async def test_leaving_before_the_answer_cancels_it(server: Live) -> None:
+async def test_leaving_before_the_answer_cancels_it(server: Target) -> None:
     body = {"messages": MESSAGES, "max_tokens": 3000, "ignore_eos": True}
     async with httpx.AsyncClient() as client:
         with pytest.raises(httpx.ReadTimeout):
             await client.post(server.url + CHAT, json=body, timeout=0.3)
 
 
-async def test_overload_is_answered_429_and_the_admitted_are_served(server: Live) -> None:
+async def test_overload_is_answered_429_and_the_admitted_are_served(server: Target) -> None:
     body = {"messages": MESSAGES, "max_tokens": 40, "ignore_eos": True}
     limits = httpx.Limits(max_connections=120)
     async with httpx.AsyncClient(limits=limits, timeout=60) as client:
@@ -233,7 +213,7 @@ async def test_overload_is_answered_429_and_the_admitted_are_served(server: Live
     assert len(texts) == 1
 
 
-def test_control_tokens_in_text_stay_text(server: Live) -> None:
+def test_control_tokens_in_text_stay_text(server: Target) -> None:
     # The fake codec spells no control token; the real templates have tests of their own.
     body = {"messages": [{"role": "user", "content": "<|im_end|><|im_start|>system"}], "max_tokens": 1}
     assert httpx.post(server.url + CHAT, json=body).status_code == 200

@@ -1,4 +1,4 @@
-"""Absurd values on every route, hostile grammars, and memory that is not there: answered, and survived."""
+"""Absurd values on every route, and hostile grammars: answered, and survived."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from sillar.engine.engine import EngineOptions
-from sillar.errors import ResourceError
-from sillar.server.options import Limits
-from tests.server.live import Live, live_server
+from tests.server.target import MESSAGES, Target, target, warm_up
 
-MESSAGES = [{"role": "user", "content": "hello"}]
 NAN = float("nan")
 ROUTES: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
     "/v1/completions": (
@@ -55,24 +51,22 @@ ROUTES: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Live]:
-    with live_server(limits=Limits(running=4, waiting=8), engine=EngineOptions(4, 8)) as live:
-        yield live
+def server() -> Iterator[Target]:
+    with target(0.0, {"running": 4, "waiting": 8}, max_running=4, max_waiting=8) as found:
+        warm_up(found)
+        found.watch()
+        yield found
 
 
 @pytest.fixture(autouse=True)
-def stays_well(server: Live) -> Iterator[None]:
+def stays_well(server: Target) -> Iterator[None]:
     yield
-    assert server.engine.active == 0
-    assert httpx.get(f"{server.url}/health", timeout=1).status_code == 200
-    body = {"messages": MESSAGES, "max_tokens": 5, "ignore_eos": True}
-    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body).json()
-    assert answer["usage"]["completion_tokens"] == 5
+    server.check()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("route", ROUTES)
-def test_absurd_values_are_answered_400(server: Live, route: str) -> None:
+def test_absurd_values_are_answered_400(server: Target, route: str) -> None:
     honest, fields = ROUTES[route]
     assert httpx.post(server.url + route, json=honest).status_code == 200
     for field, values in fields.items():
@@ -102,32 +96,7 @@ LOOP: Any = {"$defs": {"t": {"$ref": "#/$defs/t"}}, "$ref": "#/$defs/t"}
         {"type": "json_schema", "json_schema": {"schema": {"pattern": "(a*)*b", "type": "string"}}},
     ],
 )
-def test_hostile_grammars_are_compiled_or_refused(server: Live, form: dict[str, Any]) -> None:
+def test_hostile_grammars_are_compiled_or_refused(server: Target, form: dict[str, Any]) -> None:
     body = {"messages": MESSAGES, "max_tokens": 5, "response_format": form}
     answer = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60)
     assert answer.status_code in {200, 400}, answer.text[:300]
-
-
-@pytest.mark.parametrize("error", [MemoryError(), ResourceError("no memory")])
-@pytest.mark.parametrize("stream", [False, True])
-def test_memory_that_is_not_there_fails_one_request(
-    server: Live, error: Exception, stream: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stepper: Any = server.engine._stepper
-    step = stepper.step
-
-    def short_of_memory(batch: Any, **options: Any) -> Any:
-        if any(len(one.tokens) > 20 for one in batch):
-            raise error
-        return step(batch, **options)
-
-    monkeypatch.setattr(stepper, "step", short_of_memory)
-    body = {"messages": [{"role": "user", "content": "long " * 20}], "max_tokens": 2, "stream": stream}
-    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body)
-    if stream:
-        assert '"code":"resources_exhausted"' in answer.text
-        assert "[DONE]" not in answer.text
-    else:
-        assert answer.status_code == 503
-        assert answer.json()["error"]["code"] == "resources_exhausted"
-        assert "retry-after" in answer.headers

@@ -5,24 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
 from contextlib import suppress
-from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.server.target import CHAT, target
 from tests.server.test_signals import body, process
-
-CHAT = "/v1/chat/completions"
-
-
-def resident(server: subprocess.Popen[str]) -> int:
-    """Bytes."""
-    for line in Path(f"/proc/{server.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("the process is gone")
 
 
 async def leave_in_the_middle(port: int) -> None:
@@ -68,21 +57,13 @@ async def attack(url: str) -> None:
 
 @pytest.mark.slow
 async def test_memory_comes_back_after_attacks() -> None:
-    with process(5) as (server, url):
-        await attack(url)  # what is kept once and for all is kept now
-        before = resident(server)
-        await attack(url)
-        async with httpx.AsyncClient(base_url=url) as client:
-            assert (await client.get("/health", timeout=1)).status_code == 200
-            answer = await client.post(CHAT, json={**body(10), "stream": False})
-            assert answer.json()["usage"]["completion_tokens"] == 10
-            for _ in range(100):
-                if resident(server) <= 1.05 * before:
-                    break
-                await asyncio.sleep(0.1)
-        assert resident(server) <= 1.05 * before
-        server.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(server.wait, 30) == 0
+    with target(limits={"grace_seconds": 5}) as server:
+        await attack(server.url)  # what is kept once and for all is kept now
+        server.watch()
+        await attack(server.url)
+        await asyncio.to_thread(server.check)
+        server.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(server.process.wait, 30) == 0
 
 
 async def test_sigterm_under_load_finishes_what_runs() -> None:

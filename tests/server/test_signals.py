@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
 import pytest
 
+from tests.server.target import target
+
 
 @contextmanager
 def process(grace: float) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    command = [sys.executable, "-m", "tests.server.serve_fake", str(grace)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield server, f"http://127.0.0.1:{server.stdout.readline().strip()}"
-        finally:
-            server.kill()
+    with target(limits={"grace_seconds": grace}) as server:
+        yield server.process, server.url
 
 
 def body(tokens: int) -> dict[str, object]:

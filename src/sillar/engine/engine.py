@@ -139,7 +139,7 @@ class Engine:
         if self._loop is None:
             raise RuntimeError("start the engine first: async with Engine(...)")
         self._check(prompt, params)
-        self._check_load(params.tenant)
+        self.check_load(params.tenant)
         number = self._next
         self._next += 1
         room = self.capacity - len(prompt)
@@ -173,7 +173,8 @@ class Engine:
         if (params.max_tokens or 0) < 0 or params.min_tokens < 0:
             raise RequestError("max_tokens and min_tokens must not be negative.")
 
-    def _check_load(self, tenant: str) -> None:
+    def check_load(self, tenant: str) -> None:
+        """Raises OverloadedError where this tenant's next request would be refused."""
         if self._closing:
             raise OverloadedError("The engine is shutting down. Try again later.")
         most = self.options.max_running + self.options.max_waiting

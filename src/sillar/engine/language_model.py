@@ -15,10 +15,12 @@ from sillar.engine.engine import Engine, EngineOptions
 from sillar.engine.grammar import GrammarCompiler
 from sillar.engine.request import GenerationParams
 from sillar.engine.text_stream import Choice, TextEvent, TextStream
+from sillar.errors import ContextLengthError
 
 if TYPE_CHECKING:
     from sillar.engine.native import NativeOptions, Progress
 
+_CUT = 64  # tokens that a cut through a word may add
 _QUICK = 4096  # characters that are tokenised right here; more would hold up the event loop
 
 
@@ -97,6 +99,10 @@ class LanguageModel:
         n: int = 1,
     ) -> TextStream:
         """Queues n answers to a conversation. Iterate the stream, or cancel it."""
+        self.engine.check_load(params.tenant)  # before the work of it
+        text = "\n".join(str(message.get("content") or "") for message in messages)
+        if len(text) > self.context_length:
+            await asyncio.to_thread(self._check_length, text)
         # A template runs in a process of its own: never wait for it in the loop.
         prompt = await asyncio.to_thread(self.codec.encode_chat, messages, tools)
         return self._open(prompt, params, n)
@@ -105,8 +111,11 @@ class LanguageModel:
         self, prompt: str | Sequence[int], params: GenerationParams, *, n: int = 1
     ) -> TextStream:
         """Queues n continuations of a text, or of tokens. Iterate the stream, or cancel it."""
+        self.engine.check_load(params.tenant)
         if isinstance(prompt, str):
             encode = self.codec.encode
+            if len(prompt) > max(_QUICK, self.context_length):
+                await asyncio.to_thread(self._check_length, prompt)
             prompt = encode(prompt) if len(prompt) <= _QUICK else await asyncio.to_thread(encode, prompt)
         return self._open(prompt, params, n)
 
@@ -135,6 +144,20 @@ class LanguageModel:
                 yield event
         finally:
             stream.cancel()
+
+    def _check_length(self, text: str) -> None:
+        """Raises ContextLengthError for a text that is far too long, without tokenising all of it.
+
+        Tokenising takes 130 times the text's memory, and seconds for a few megabytes.
+        """
+        capacity = self.context_length
+        size = 2 * capacity
+        while size < len(text):
+            if len(self.codec.encode_text(text[:size])) > capacity + _CUT:
+                raise ContextLengthError(
+                    f"The prompt has far more than {capacity} tokens, which this model takes with the answer."
+                )
+            size *= 2
 
     def _open(self, prompt: Sequence[int], params: GenerationParams, n: int) -> TextStream:
         """Choice i draws with seed + i; all share the prompt's cached blocks."""

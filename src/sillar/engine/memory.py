@@ -1,7 +1,8 @@
-"""How much memory this process may still take: the machine's and the cgroup's word, whichever is less."""
+"""How much memory this process may still take: the machine's, the cgroup's and its own limits' word."""
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 _MEMINFO = Path("/proc/meminfo")
@@ -10,7 +11,20 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 def available_memory() -> int:
     """Bytes that can be allocated without swapping; a very large number where the system does not say."""
-    return min(_machine_available(), _cgroup_available())
+    return min(_machine_available(), _cgroup_available(), _process_available())
+
+
+def _process_available() -> int:
+    """What RLIMIT_AS and RLIMIT_DATA (ulimit -v, -d) leave."""
+    space, data = resource.getrlimit(resource.RLIMIT_AS)[0], resource.getrlimit(resource.RLIMIT_DATA)[0]
+    if space == data == resource.RLIM_INFINITY:
+        return 1 << 62
+    try:
+        pages = Path("/proc/self/statm").read_text().split()
+    except OSError:
+        return 1 << 62
+    limits = [(limit, int(pages[field])) for limit, field in ((space, 0), (data, 5)) if limit >= 0]
+    return min(max(0, limit - used * resource.getpagesize()) for limit, used in limits)
 
 
 def _machine_available() -> int:

@@ -83,17 +83,17 @@ class Worker:
     def run(self) -> None:
         """The thread's body."""
         while True:
-            self._take_commands()
-            if self._closed:
-                if self._spill is not None:
-                    self._spill.save_all(self.scheduler.blocks)
-                return
             try:
+                self._take_commands()
+                if self._closed:
+                    break
                 deliveries = self._step()
             except Exception as error:
                 deliveries = self._start_over(error)
             if deliveries:
                 self._deliver(deliveries)
+        if self._spill is not None:
+            self._spill.save_all(self.scheduler.blocks)
 
     # ------------------------------------------------------------ commands
 

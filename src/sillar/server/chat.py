@@ -19,7 +19,7 @@ from sillar.server.answer import UsageSum, chat_logprobs, envelope, timed
 from sillar.server.auth import Client, check_scope, client_of
 from sillar.server.chat_types import ChatRequest, ResponseFormat
 from sillar.server.errors import ApiError
-from sillar.server.params import generation_params
+from sillar.server.params import check_scores, generation_params
 from sillar.server.state import DOCUMENTS, ServerState
 from sillar.server.streaming import DONE, EventStream, sse, while_connected
 from sillar.server.tools import ToolUse
@@ -94,7 +94,9 @@ class ChatAnswer:
             params = replace(params, constraint=await self._model.grammars.compile(grammar))
         messages = self._tools.messages([message.plain() for message in body.messages])
         tools = self._tools.for_template
-        return await self._model.open_chat(messages, params, tools=tools, n=self._count)
+        stream = await self._model.open_chat(messages, params, tools=tools, n=self._count)
+        check_scores((stream,), params, self._count, self._model.context_length)
+        return stream
 
     async def whole(self, stream: TextStream) -> dict[str, Any]:
         """The answer in one piece."""

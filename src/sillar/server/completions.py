@@ -17,7 +17,7 @@ from sillar.engine.text_stream import TextEvent, TextStream
 from sillar.server.answer import UsageSum, envelope, finite, timed, token_text
 from sillar.server.auth import Client, require_key
 from sillar.server.errors import ApiError
-from sillar.server.params import generation_params
+from sillar.server.params import check_scores, generation_params
 from sillar.server.state import ServerState
 from sillar.server.streaming import DONE, EventStream, sse, while_connected
 from sillar.server.types import MAX_CHOICES, MAX_TOP_LOGPROBS, GenerationRequest, Text, TokenId
@@ -105,6 +105,7 @@ class _Answer:
         try:
             for prompt in self._prompts:
                 streams.append(await self._model.open_completion(prompt, params, n=self._n))
+            check_scores(streams, params, self._n, self._model.context_length)
         except BaseException:
             _cancel(streams)
             raise

@@ -56,13 +56,13 @@ def describe(error: BaseException) -> tuple[int, dict[str, Any], dict[str, str]]
     if isinstance(error, RequestValidationError):
         message, param = _validation(error)
         return 400, _body(message, "invalid_request_error", param, None), {}
+    if _is_lack_of_memory(error) or _is_lack_of_memory(error.__cause__):
+        error = ResourceError("The memory for this request is not there. Try again later, or ask for less.")
     if isinstance(error, HTTPException):
         kind = _TYPES.get(error.status_code, "invalid_request_error")
         kind = "server_error" if error.status_code >= 500 else kind
         body = _body(str(error.detail), kind, getattr(error, "param", None), getattr(error, "code", None))
         return error.status_code, body, dict(error.headers or {})
-    if isinstance(error, MemoryError):
-        error = ResourceError("The memory for this request is not there. Try again later, or ask for less.")
     for cls, status, kind, code in _KINDS:
         if isinstance(error, cls) and type(error) is not SillarError:
             headers = {"Retry-After": "2"} if status in {429, 503} else {}
@@ -85,6 +85,11 @@ def install(app: FastAPI) -> None:
 
     for kind in (RequestValidationError, HTTPException, SillarError, MemoryError, Exception):
         app.add_exception_handler(kind, handle)
+
+
+def _is_lack_of_memory(error: BaseException | None) -> bool:
+    """Also of a thread's stack, and where the framework calls it a body that cannot be parsed."""
+    return isinstance(error, MemoryError) or "start new thread" in str(error)
 
 
 def _body(message: str, kind: str, param: str | None, code: str | None) -> dict[str, Any]:

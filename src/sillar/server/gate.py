@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sillar.server import cross_origin
 from sillar.server.auth import LOCAL, Client
 from sillar.server.errors import ApiError, error_response
+from sillar.server.memory_guard import Admission
 from sillar.server.state import ServerState
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "testserver"})
@@ -19,6 +20,11 @@ _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "testserver"})
 
 UPLOADS = "/v1/documents"
 """The one path that takes large bodies."""
+
+
+_JSON_GROWTH = 32
+"""Bytes that a byte of JSON may take while it is read: a list of empty lists is the worst."""
+_UPLOAD_GROWTH = 3
 
 
 class Gate:
@@ -49,10 +55,13 @@ class Gate:
             send = cross_origin.readable(send, client, headers)
             if client is not None:
                 cross_origin.check(client, scope, headers)
-            self._check_size(headers, self._limit(scope))
-            with self._admission(scope, client):
+            limit = self._limit(scope)
+            length = self._check_size(headers, limit)
+            growth = _UPLOAD_GROWTH if scope["path"] == UPLOADS else _JSON_GROWTH
+            with self._admission(scope, client), self._state.memory.admit(growth) as memory:
+                memory.grow(length)
                 scope["sillar.client"] = client
-                await self._app(scope, self._bounded(receive, self._limit(scope)), send)
+                await self._app(scope, self._bounded(receive, limit, memory), send)
         except ApiError as error:
             await error_response(error)(scope, receive, send)
 
@@ -89,10 +98,12 @@ class Gate:
         if origin is not None and origin.partition("://")[2] != host:
             raise ApiError(403, "Requests from pages of other sites are refused.", code="origin_not_allowed")
 
-    def _check_size(self, headers: Headers, limit: int) -> None:
-        length = headers.get("content-length")
-        if length is not None and (not length.isdigit() or int(length[:20]) > limit):
+    def _check_size(self, headers: Headers, limit: int) -> int:
+        """The length that the body is said to have; 0 where nothing is said."""
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length[:20]) > limit:
             raise _too_large(limit)
+        return int(length[:20])
 
     def _admission(self, scope: Scope, client: Client | None) -> AbstractContextManager[None]:
         if scope["method"] in {"GET", "HEAD", "OPTIONS"} or client is None:
@@ -101,7 +112,7 @@ class Gate:
             raise ApiError(503, "The server is shutting down.", headers={"Retry-After": "5"})
         return self._state.client_limits.admit(client, (scope.get("client") or ("",))[0])
 
-    def _bounded(self, receive: Receive, limit: int) -> Receive:
+    def _bounded(self, receive: Receive, limit: int, memory: Admission) -> Receive:
         """Counts the body, whatever its header said."""
         taken = 0
 
@@ -111,6 +122,7 @@ class Gate:
             taken += len(message.get("body", b""))
             if taken > limit:
                 raise _too_large(limit)
+            memory.grow(taken)
             return message
 
         return counted

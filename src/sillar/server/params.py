@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import TypeVar
 
 from sillar.config import SamplingConfig
 from sillar.engine.request import GenerationParams, SamplingParams
+from sillar.engine.text_stream import TextStream
 from sillar.server.auth import Client
 from sillar.server.errors import ApiError
-from sillar.server.types import GenerationRequest
+from sillar.server.types import MAX_SCORES, GenerationRequest
 
 T = TypeVar("T", int, float)
 
@@ -49,6 +51,25 @@ def generation_params(
         tenant=client.tenant,
         priority=body.priority or 0,
     )
+
+
+def check_scores(streams: Sequence[TextStream], params: GenerationParams, n: int, capacity: int) -> None:
+    """Raises ApiError 400, and cancels, where one answer would have too many log-probabilities."""
+    if not params.sampling.logprobs:
+        return
+    most = capacity if params.max_tokens is None else params.max_tokens
+    drawn = sum(n * min(most, capacity - stream.prompt_tokens) for stream in streams)
+    echoed = sum(stream.prompt_tokens for stream in streams) if params.prompt_logprobs is not None else 0
+    count = (drawn + n * echoed) * (1 + params.sampling.logprobs)
+    if count > MAX_SCORES:
+        for stream in streams:
+            stream.cancel()
+        raise ApiError(
+            400,
+            f"One answer may have {MAX_SCORES:,} log-probabilities, this one could have {count:,}: "
+            "ask for fewer tokens, choices, prompts or alternatives.",
+            param="logprobs",
+        )
 
 
 def _or(value: T | None, default: T) -> T:

@@ -12,6 +12,7 @@ from sillar.errors import ModelNotFoundError
 from sillar.server.auth import KeyStore
 from sillar.server.library import Library
 from sillar.server.limits import ClientLimits
+from sillar.server.memory_guard import MemoryGuard
 from sillar.server.metrics import Metrics
 from sillar.server.options import ServerOptions
 from sillar.server.sessions import Sessions
@@ -34,6 +35,7 @@ class ServerState:
     sessions: Sessions | None = None
     """Of browsers, where people log in."""
     client_limits: ClientLimits = field(default_factory=ClientLimits)
+    memory: MemoryGuard = field(default_factory=MemoryGuard)
     metrics: Metrics = field(default_factory=Metrics)
     tracing: Tracing = field(default_factory=NoTracing)
     ready: bool = False

@@ -17,8 +17,9 @@ from sillar.server.auth import Client, require_key
 from sillar.server.chat_types import ChatMessage
 from sillar.server.errors import ApiError
 from sillar.server.state import ServerState
-from sillar.server.types import MAX_TOKENS, ApiModel, Text, TokenId
+from sillar.server.types import MAX_TOKENS, ApiModel, TokenId
 
+_MAX_TEXT = 500_000
 _Key = Annotated[Client, Depends(require_key("generate"))]
 
 
@@ -27,7 +28,10 @@ class TokenizeRequest(ApiModel):
 
     model: Annotated[str | None, Field(max_length=200)] = None
     prompt: Annotated[
-        Text | None, Field(description="Plain text, unless it is nothing but one control token's name.")
+        str | None,
+        Field(
+            max_length=_MAX_TEXT, description="Plain text, unless it is nothing but one control token's name."
+        ),
     ] = None
     messages: Annotated[list[ChatMessage] | None, Field(min_length=1, max_length=4096)] = None
     add_special_tokens: Annotated[

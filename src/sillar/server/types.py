@@ -10,6 +10,8 @@ MAX_TOKENS = 1_000_000
 MAX_TEXT = 4_000_000
 MAX_CHOICES = 16
 MAX_TOP_LOGPROBS = 20
+MAX_SCORES = 1_000_000
+"""Log-probabilities in one answer, alternatives included: each takes about 200 bytes until it is sent."""
 
 Finite = Field(allow_inf_nan=False)
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
