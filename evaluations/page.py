@@ -24,7 +24,7 @@ _RETRIEVAL = """## Retrieval
 
 """
 _FUSION = """
-BM25 and cosine are added after normalisation (sillar/documents/fusion.py): BM25 has a share of .40 where
+BM25 and cosine are added after normalisation (sillar/documents/fusion.py): BM25 has a share of .20 where
 question and passages share a language and .15 where they do not. Near-duplicates of a better passage are
 folded.
 """

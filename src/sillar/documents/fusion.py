@@ -18,11 +18,10 @@ class FusionWeights:
     """Share of BM25 in the fused score. Chosen on development sets; docs/evaluation.md has the table.
 
     The convex combination of normalised scores rather than of ranks: Bruch, Gai and Ingber, "An Analysis
-    of Fusion
-    Functions for Hybrid Retrieval", 2023.
+    of Fusion Functions for Hybrid Retrieval", 2023.
     """
 
-    same_language: float = 0.4
+    same_language: float = 0.2
     other_language: float = 0.15
     similarity_span: float = 0.12
     """Cosine distance below the best candidate at which the vector's part reaches 0."""

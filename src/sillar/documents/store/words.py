@@ -13,7 +13,7 @@ from sillar.documents.store.schema import data_version
 
 WEIGHTS = (0.5, 1.0, 0.6)
 """Of the exact words, the stems and the headings."""
-_POSTINGS = 30_000
+_POSTINGS = 120_000
 """Rows that a search may score in a collection. Commoner words only add to what rarer ones find."""
 _MAX_CACHED = 50_000
 
