@@ -4,6 +4,7 @@
     python -m benchmarks.compare tinyllama-1.1b:Q4_K_M model.gguf --workloads prefill decode
     python -m benchmarks.compare tinyllama-1.1b:Q4_0 --neighbour   what a busy loop on a core leaves of both
     python -m benchmarks.compare tinyllama-1.1b:Q4_0 --avx2          both with AVX2 alone
+    python -m benchmarks.compare llama-2-13b:Q4_0 --alone            where memory has no room for both
 
 A model is a path, a name of the catalogue, or SHAPE:KIND for one with random weights (made when missing).
 Figures are medians; the ratio is the median of the ratios of neighbouring runs, so that what disturbs both
@@ -31,8 +32,9 @@ from benchmarks.worker import Worker, WorkerError
 from sillar import hub
 
 WORKLOADS = ("load", "prefill", "decode", "batched", "mixed", "neighbour", "memory")
+WARM_TOKENS = 512
+WARM_STEPS = 8
 QUICK = ("load", "prefill", "decode", "batched", "memory")
-DECODE_STEPS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,10 @@ class Plan:
     batched: tuple[int, ...] = (1, 4, 16)
     mixed_prompt: int = 4096
     repeats: int = 5
+    steps: int = 24
     threads: int = 2
     avx2: bool = False
+    alone: bool = False
 
 
 DEFAULT = Plan()
@@ -64,24 +68,26 @@ class Pair:
         return {engine: worker.call(name, **arguments) for engine, worker in self.workers.items()}
 
     def alternate(self, row: dict[str, Any], repeats: int, run: Callable[[Worker], float]) -> None:
-        """Adds a row of `repeats` samples of each engine, taken in turns; the first round does not count."""
+        """Adds a row of `repeats` samples of each engine, taken in turns, all of them warm."""
         samples: dict[str, list[float]] = {engine: [] for engine in self.workers}
-        for _ in range(repeats + 1):
+        for _ in range(repeats):
             for engine, worker in self.workers.items():
                 samples[engine].append(run(worker))
-        self.add(row, {engine: values[1:] for engine, values in samples.items()})
+        self.add(row, samples)
 
     def add(self, row: dict[str, Any], samples: dict[str, list[float]]) -> None:
         engines = {engine: machine.summarize(values) for engine, values in samples.items()}
-        ratios = [ours / theirs for ours, theirs in zip(*samples.values(), strict=True)]
-        self.rows.append(row | {"engines": engines, "ratio": statistics.median(ratios)})
+        ratios = [values[0] / values[1] for values in zip(*samples.values(), strict=True) if len(values) > 1]
+        ratio = statistics.median(ratios) if ratios else None
+        self.rows.append(row | {"engines": engines, "ratio": ratio})
         machine.log(report.line(self.rows[-1]))
 
 
 def prefill(pair: Pair, plan: Plan) -> None:
     for tokens in plan.prefill:
         pair.both("reserve", sizes=[tokens + 16])
-        repeats = max(2, min(plan.repeats, plan.repeats * 512 // tokens))
+        pair.both("fill", streams=[0], tokens=min(tokens, WARM_TOKENS))
+        repeats = max(min(2, plan.repeats), min(plan.repeats, plan.repeats * 512 // tokens))
         row = {"workload": "prefill", "size": tokens, "unit": "tokens/s"}
         pair.alternate(row, repeats, lambda w, n=tokens: n / w.call("fill", streams=[0], tokens=n))
 
@@ -97,9 +103,10 @@ def batched(pair: Pair, plan: Plan) -> None:
 
 
 def _decoding(pair: Pair, plan: Plan, row: dict[str, Any], streams: int, context: int) -> None:
-    pair.both("reserve", sizes=[context + DECODE_STEPS + 8] * streams)
+    pair.both("reserve", sizes=[context + plan.steps + 8] * streams)
     pair.both("fill", streams=list(range(streams)), tokens=context)
-    arguments = {"streams": streams, "context": context, "tokens": DECODE_STEPS}
+    arguments = {"streams": streams, "context": context, "tokens": plan.steps}
+    pair.both("decode", **{**arguments, "tokens": min(plan.steps, WARM_STEPS)})
     pair.alternate(row, plan.repeats, lambda w: streams / statistics.median(w.call("decode", **arguments)))
 
 
@@ -139,10 +146,11 @@ def neighbour(pair: Pair, plan: Plan) -> None:
     """What a busy neighbour on one processor leaves of the speed; the ratio is of these shares."""
     prompt, context = 512, 64
     pair.both("reserve", sizes=[prompt + 16])
+    pair.both("fill", streams=[0], tokens=prompt)
 
     def decoding(worker: Worker) -> float:
         worker.call("fill", streams=[0], tokens=context)
-        return statistics.median(worker.call("decode", streams=1, context=context, tokens=DECODE_STEPS))
+        return statistics.median(worker.call("decode", streams=1, context=context, tokens=plan.steps))
 
     def prefilling(worker: Worker) -> float:
         return float(worker.call("fill", streams=[0], tokens=prompt))
@@ -175,12 +183,12 @@ def load(pair: Pair, plan: Plan, start: Callable[[], dict[str, Worker]]) -> None
         pair.add({"workload": f"first token, {state} start", "size": "", "unit": "s"}, samples)
 
 
-def start_workers(*, avx2: bool = False) -> dict[str, Worker]:
+def start_workers(*, avx2: bool = False, alone: bool = False) -> dict[str, Worker]:
     ours = {"SILLAR_ISA": "avx2"} if avx2 else {}
-    return {
-        "sillar": Worker(sys.executable, "benchmarks.peer_sillar", ours),
-        "llama.cpp": Worker(llama_cpp_python(avx2_only=avx2), "benchmarks.peer_llama_cpp"),
-    }
+    workers = {"sillar": Worker(sys.executable, "benchmarks.peer_sillar", ours)}
+    if not alone:
+        workers["llama.cpp"] = Worker(llama_cpp_python(avx2_only=avx2), "benchmarks.peer_llama_cpp")
+    return workers
 
 
 def compare(model: Path, plan: Plan) -> dict[str, Any]:
@@ -188,10 +196,15 @@ def compare(model: Path, plan: Plan) -> dict[str, Any]:
     machine.log(f"== {model.name}")
     pair = Pair(model, {})
     if "load" in plan.workloads:
-        load(pair, plan, lambda: start_workers(avx2=plan.avx2))
-    pair.workers = start_workers(avx2=plan.avx2)
+        load(pair, plan, lambda: start_workers(avx2=plan.avx2, alone=plan.alone))
+    pair.workers = start_workers(avx2=plan.avx2, alone=plan.alone)
     mixed_room = plan.mixed_prompt + 8 * 2048 if "mixed" in plan.workloads else 0
-    room = max(mixed_room, *plan.decode, *plan.prefill, 2048) + 512
+    streams = max(plan.batched) * (64 + plan.steps + 24) if "batched" in plan.workloads else 0
+    sizes = [
+        *(plan.decode if "decode" in plan.workloads else ()),
+        *(plan.prefill if "prefill" in plan.workloads else ()),
+    ]
+    room = max(mixed_room, streams, *sizes, 2048) + 512
     about = pair.both("load", path=str(model), threads=plan.threads, room=room)
     for run in (prefill, decode, batched, mixed, neighbour, memory):
         if run.__name__ in plan.workloads:
@@ -219,8 +232,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--neighbour", action="store_true", help="only what a busy loop on one core leaves")
     parser.add_argument("--avx2", action="store_true", help="both engines with AVX2 alone")
+    parser.add_argument("--alone", action="store_true", help="without llama.cpp")
     parser.add_argument("--prefill", nargs="+", type=int, default=DEFAULT.prefill)
     parser.add_argument("--decode", nargs="+", type=int, default=DEFAULT.decode)
+    parser.add_argument("--batched", nargs="+", type=int, help="streams")
+    parser.add_argument("--steps", type=int, default=DEFAULT.steps, help="steps of a decoding sample")
     parser.add_argument("--repeats", type=int, default=DEFAULT.repeats)
     parser.add_argument("--threads", type=int, default=DEFAULT.threads)
     parser.add_argument("--plot", type=Path, help="write a PNG here (needs matplotlib)")
@@ -244,7 +260,9 @@ def main() -> None:
         repeats=3 if arguments.quick else arguments.repeats,
         threads=arguments.threads,
         avx2=arguments.avx2,
-        batched=(1, 16) if arguments.quick else DEFAULT.batched,
+        alone=arguments.alone,
+        steps=arguments.steps,
+        batched=tuple(arguments.batched or ((1, 16) if arguments.quick else DEFAULT.batched)),
     )
     limits = {isa: found for isa, found in roofline.limits(5, 0.05).items() if isa == "avx2" or not plan.avx2}
     results = [compare(find_model(name), plan) for name in models]

@@ -1,7 +1,12 @@
-"""Pictures of results: compare.py's speeds as ratios, serve.py's latencies over the number of users."""
+"""Pictures of results: compare.py's speeds as ratios, serve.py's latencies over the number of users.
+
+    python -m benchmarks.plot RESULT.json... PICTURE.png     what `compare --json` wrote, drawn again
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +17,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 SPEEDS = ("prefill", "decode", "batched")
+NAMES = {"prefill": "prefill {}", "decode": "decode at {}", "batched": "{} streams"}
 COLOURS = {"prefill": "#2f6f8f", "decode": "#c2703d", "batched": "#6b8e4e"}
 
 
@@ -21,8 +27,8 @@ def draw(results: Sequence[dict[str, Any]], path: Path) -> None:
         1, len(results), figsize=(1.5 + 4.2 * len(results), 4.2), squeeze=False, layout="constrained"
     )
     for axis, result in zip(axes[0], results, strict=True):
-        rows = [row for row in result["rows"] if row["workload"] in SPEEDS]
-        names = [f"{row['workload']} {row['size']}" for row in rows]
+        rows = [row for row in result["rows"] if row["workload"] in SPEEDS and row["ratio"] is not None]
+        names = [NAMES[row["workload"]].format(row["size"]) for row in rows]
         bars = axis.barh(
             names, [row["ratio"] for row in rows], color=[COLOURS[row["workload"]] for row in rows]
         )
@@ -33,7 +39,7 @@ def draw(results: Sequence[dict[str, Any]], path: Path) -> None:
         axis.set_title(result["model"].removesuffix(".gguf"), fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
     figure.supxlabel("speed of Sillar / speed of llama.cpp (labels: tokens/s of each)", fontsize=9)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
@@ -80,3 +86,19 @@ def _at(figures: Any, keys: Sequence[str]) -> float:
 def _label(row: dict[str, Any]) -> str:
     ours, theirs = (figures["median"] for figures in row["engines"].values())
     return f"{row['ratio']:.2f}  ({ours:.0f} / {theirs:.0f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("results", nargs="+", type=Path)
+    parser.add_argument("picture", type=Path)
+    arguments = parser.parse_args()
+    models: dict[str, dict[str, Any]] = {}
+    for path in arguments.results:
+        for model in json.loads(path.read_text())["models"]:
+            models.setdefault(model["model"], {**model, "rows": []})["rows"] += model["rows"]
+    draw(list(models.values()), arguments.picture)
+
+
+if __name__ == "__main__":
+    main()

@@ -43,25 +43,23 @@ def add_shares(result: dict[str, Any], path: Path, limits: dict[str, Any], threa
 
 def line(row: dict[str, Any]) -> str:
     parts = [f"{engine} {_figure(figures)}" for engine, figures in row["engines"].items()]
-    return f"{row['workload']} {row['size']}: {', '.join(parts)} {row['unit']}, ratio {row['ratio']:.2f}"
+    ratio = "" if row["ratio"] is None else f", ratio {row['ratio']:.2f}"
+    return f"{row['workload']} {row['size']}: {', '.join(parts)} {row['unit']}{ratio}"
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
     lines = []
     for result in results:
-        lines += [
-            f"**{result['model']}**",
-            "",
-            "| workload | | Sillar | llama.cpp | ratio | share of limit: Sillar, llama.cpp |",
-            "|---|---|---|---|---|---|",
-        ]
+        names = ["Sillar", "llama.cpp"][: len(result["rows"][0]["engines"])]
+        lines += [f"**{result['model']}**", ""]
+        lines += [f"| workload | | {' | '.join(names)} | ratio | share of limit: {', '.join(names)} |"]
+        lines += ["|---" * (len(names) + 4) + "|"]
         for row in result["rows"]:
-            ours, theirs = row["engines"].values()
-            shares = [f"{figures['share']:.0%}" for figures in (ours, theirs) if "share" in figures]
-            lines.append(
-                f"| {row['workload']} {row['size']} | {row['unit']} | {_figure(ours)} | {_figure(theirs)}"
-                f" | {row['ratio']:.2f} | {', '.join(shares)} |"
-            )
+            figures = list(row["engines"].values())
+            shares = ", ".join(f"{each['share']:.0%}" for each in figures if "share" in each)
+            cells = [f"{row['workload']} {row['size']}", row["unit"], *map(_figure, figures)]
+            cells += ["" if row["ratio"] is None else f"{row['ratio']:.2f}", shares]
+            lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
 

@@ -63,6 +63,16 @@ def test_the_ratio_is_of_neighbouring_runs():
     assert pair.rows[0]["ratio"] == 2.0
 
 
+def test_one_engine_alone_has_figures_and_no_ratio():
+    pair = compare.Pair(model=None, workers={})
+    pair.add({"workload": "decode", "size": 64, "unit": "tokens/s"}, {"sillar": [2.0, 4.0, 3.0]})
+    assert pair.rows[0]["ratio"] is None
+    table = report.table([{"model": "m.gguf", "rows": pair.rows}]).splitlines()
+    assert table[2] == "| workload | | Sillar | ratio | share of limit: Sillar |"
+    assert {line.count("|") for line in table[2:5]} == {6}
+    assert report.line(pair.rows[0]) == "decode 64: sillar 3.00 ±17% tokens/s"
+
+
 def test_shares_of_the_limits(tmp_path):
     path = make_model.ensure_model("tiny", "Q8_0", tmp_path)
     layer = 256 * (256 * 2 + 128 * 2 + 512 * 3)
