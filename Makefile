@@ -7,7 +7,7 @@ STAMPS := $(VENV)/stamps
 DEMO ?= demo-data
 QUESTION ?=
 PYTEST_ARGS ?=
-BENCH ?= --quick
+BENCH ?= --quick --plot bench.png
 SETS ?=
 EVALUATE ?=
 

@@ -1,6 +1,6 @@
 """Pictures of results: compare.py's speeds as ratios, serve.py's latencies over the number of users.
 
-    python -m benchmarks.plot RESULT.json... PICTURE.png     what `compare --json` wrote, drawn again
+python -m benchmarks.plot RESULT.json... PICTURE.png     what `compare --json` wrote, drawn again
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 SPEEDS = ("prefill", "decode", "batched")
-NAMES = {"prefill": "prefill {}", "decode": "decode at {}", "batched": "{} streams"}
+NAMES = {"prefill": "prefill {}", "decode": "decode at {}", "batched": "streams: {}"}
 COLOURS = {"prefill": "#2f6f8f", "decode": "#c2703d", "batched": "#6b8e4e"}
 
 
@@ -26,8 +26,12 @@ def draw(results: Sequence[dict[str, Any]], path: Path) -> None:
     figure, axes = plt.subplots(
         1, len(results), figsize=(1.5 + 4.2 * len(results), 4.2), squeeze=False, layout="constrained"
     )
-    for axis, result in zip(axes[0], results, strict=True):
-        rows = [row for row in result["rows"] if row["workload"] in SPEEDS and row["ratio"] is not None]
+    shown = [
+        [row for row in result["rows"] if row["workload"] in SPEEDS and row["ratio"] is not None]
+        for result in results
+    ]
+    most = max(map(len, shown))
+    for axis, result, rows in zip(axes[0], results, shown, strict=True):
         names = [NAMES[row["workload"]].format(row["size"]) for row in rows]
         bars = axis.barh(
             names, [row["ratio"] for row in rows], color=[COLOURS[row["workload"]] for row in rows]
@@ -35,7 +39,7 @@ def draw(results: Sequence[dict[str, Any]], path: Path) -> None:
         axis.bar_label(bars, [_label(row) for row in rows], padding=3, fontsize=8)
         axis.axvline(1, color="black", linewidth=0.8)
         axis.set_xlim(0, 1.5 * max([row["ratio"] for row in rows], default=1))
-        axis.invert_yaxis()
+        axis.set_ylim(most - 0.5, -0.5)
         axis.set_title(result["model"].removesuffix(".gguf"), fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
     figure.supxlabel("speed of Sillar / speed of llama.cpp (labels: tokens/s of each)", fontsize=9)
@@ -85,7 +89,11 @@ def _at(figures: Any, keys: Sequence[str]) -> float:
 
 def _label(row: dict[str, Any]) -> str:
     ours, theirs = (figures["median"] for figures in row["engines"].values())
-    return f"{row['ratio']:.2f}  ({ours:.0f} / {theirs:.0f})"
+    return f"{row['ratio']:.2f}  ({_short(ours)} / {_short(theirs)})"
+
+
+def _short(speed: float) -> str:
+    return f"{speed:.0f}" if speed >= 100 else f"{speed:.1f}"
 
 
 def main() -> None:
