@@ -15,6 +15,9 @@ _REFUSED = {
     "web_search_options": "this server reaches no other network",
     "reasoning_effort": "the models here have no such control",
     "verbosity": "the models here have no such control",
+    "moderation": "there is no moderation model here",
+    "prompt_cache_options": "prefixes are found by their content",
+    "prompt_cache_retention": "prefixes are found by their content",
     "functions": "replaced by tools",
     "function_call": "replaced by tool_choice",
 }

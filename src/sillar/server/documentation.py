@@ -15,6 +15,7 @@ from sillar.errors import SillarError
 from sillar.server import (
     chat,
     completions,
+    coverage,
     documents_api,
     documents_model,
     embeddings,
@@ -27,17 +28,19 @@ from sillar.server import (
 from sillar.server.auth import SCOPES
 from sillar.server.chat_types import ChatRequest
 from sillar.server.completions import CompletionRequest
+from sillar.server.coverage import table
 from sillar.server.embeddings import EmbeddingRequest
 from sillar.server.errors import _KINDS
 from sillar.server.handoff import HandOff
 from sillar.server.library import Library
+from sillar.server.memory_guard import SMALL
 from sillar.server.options import Limits, ServerOptions
 from sillar.server.rerank import RerankRequest
 from sillar.server.responses_store import KEPT_BYTES, KEPT_RESPONSES, KEPT_SECONDS
 from sillar.server.responses_types import ResponsesRequest
 from sillar.server.state import ServerState
 from sillar.server.tokenization import DetokenizeRequest, TokenizeRequest
-from sillar.server.types import IGNORED, ApiModel
+from sillar.server.types import IGNORED, MAX_SCORES, ApiModel
 
 _INTRO = """# The HTTP API
 
@@ -69,7 +72,6 @@ lm-eval needs no tokenizer of its own:
 _WHEN: dict[type[SillarError], str] = {
     SillarError: "Something failed here; the log has the error by its number."
 }
-_NOT_YET = (("images, audio, files, fine-tuning, assistants, batches", "not planned: text models on CPUs"),)
 
 
 def render() -> str:
@@ -77,7 +79,7 @@ def render() -> str:
     parts = [_INTRO, _routes(), _tools()]
     parts += [_fields(title, model) for title, model in _MODELS]
     parts += [_HARNESSES, _responses(), _documents_model()]
-    parts += [_ignored(), _errors(), _limits(), _missing()]
+    parts += [_ignored(), _errors(), _limits(), coverage.section()]
     return "\n".join(parts)
 
 
@@ -90,9 +92,9 @@ def _routes() -> str:
     documents = [documents_api.router(state, library), journal_api.router(library, cast(HandOff, None))]
     scopes = ", ".join(sorted(SCOPES))
     return (
-        f"## Routes\n\n{_table(('route', 'what it does'), _rows(routers))}\n"
+        f"## Routes\n\n{table(('route', 'what it does'), _rows(routers))}\n"
         f"With a folder of documents (`sillar serve DIR`):\n\n"
-        f"{_table(('route', 'what it does'), _rows(documents))}\n"
+        f"{table(('route', 'what it does'), _rows(documents))}\n"
         f"A key's scopes: {scopes}.\n"
     )
 
@@ -124,7 +126,7 @@ Without effect: {ignored}.
 
 Refused:
 
-{_table(("field", "why"), rows)}"""
+{table(("field", "why"), rows)}"""
 
 
 def _rows(routers: Sequence[APIRouter]) -> list[tuple[str, str]]:
@@ -164,10 +166,10 @@ def _fields(title: str, model: type[ApiModel]) -> str:
         (f"`{name}`" + (" (required)" if name in required else ""), _kind(spec), spec.get("description", ""))
         for name, spec in schema["properties"].items()
     ]
-    out = f"## {title}\n\n{_table(('field', 'values', 'note'), rows)}"
+    out = f"## {title}\n\n{table(('field', 'values', 'note'), rows)}"
     if refused := model.refusals():
         reasons = [(f"`{name}`", reason) for name, reason in refused.items()]
-        out += f"\nRefused:\n\n{_table(('field', 'why'), reasons)}"
+        out += f"\nRefused:\n\n{table(('field', 'why'), reasons)}"
     return out
 
 
@@ -200,7 +202,7 @@ def _bounds(spec: dict[str, Any]) -> str:
 
 def _ignored() -> str:
     rows = [(f"`{name}`", reason) for name, reason in IGNORED.items()]
-    return f"## Accepted, without effect\n\n{_table(('field', 'why'), rows)}"
+    return f"## Accepted, without effect\n\n{table(('field', 'why'), rows)}"
 
 
 def _errors() -> str:
@@ -214,21 +216,18 @@ def _errors() -> str:
         ("413", "invalid_request_error", "body_too_large", "The body is too large."),
         ("429", "rate_limit_error", "rate_limit_exceeded", "The key's rate or concurrency; see Retry-After."),
     ]
-    return f"## Errors\n\n{_table(('status', 'type', 'code', 'when'), sorted(rows))}"
+    return f"## Errors\n\n{table(('status', 'type', 'code', 'when'), sorted(rows))}"
 
 
 def _limits() -> str:
     rows = [(name, f"{getattr(Limits(), name):,}") for name in Limits.__dataclass_fields__]
-    return f"## Limits of a server\n\n{_table(('limit', 'default'), rows)}"
+    return f"""## Limits of a server
 
-
-def _missing() -> str:
-    return f"## Not here\n\n{_table(('what', 'state'), _NOT_YET)}"
-
-
-def _table(head: tuple[str, ...], rows: Any) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+{table(("limit", "default"), rows)}
+An answer has at most {MAX_SCORES:,} log-probabilities, alternatives included. A body of more than
+{SMALL >> 10} KiB is taken only while there is memory for what it may become (503, `resources_exhausted`);
+limits set with `ulimit` count.
+"""
 
 
 if __name__ == "__main__":
