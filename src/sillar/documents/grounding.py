@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sillar.documents.context import join_neighbours, without_copies
 from sillar.documents.document import Passage
 from sillar.documents.language import is_stop_word, stem, words
 from sillar.documents.sentences import spans
@@ -38,24 +39,30 @@ class GroundedSentence:
 def build_messages(
     question: str, passages: Sequence[Passage], language: str, room: int, count: Callable[[str], int]
 ) -> tuple[list[dict[str, str]], list[Passage]]:
-    """A conversation of at most about `room` tokens, and which passages it holds; later passages go first."""
+    """A conversation of at most about `room` tokens, and which passages it holds; later passages go first.
+
+    Passages that follow each other in a section stand as one, in reading order; near-copies of a better
+    one are left out. Citations do not depend on it: sentences are aligned with passages afterwards.
+    """
     language = language if language in INSTRUCTIONS else "en"
     heading, label = _LABELS[language]
     left = room - count(question) - count(INSTRUCTIONS[language]) - 64
     kept: list[Passage] = []
-    parts: list[str] = []
-    for number, passage in enumerate(passages, 1):
-        # A passage's own "[2] ..." must not look like the next passage.
-        part = f"[{number}] {strip_markers(_plain(passage.text))}"
-        size = count(part) + 4
+    for passage in without_copies(passages):
+        size = count(_shown(passage)) + 8  # with its number
         if size > left:
             break
         left -= size
         kept.append(passage)
-        parts.append(part)
-    body = "\n\n".join(parts)
+    groups = join_neighbours(kept)
+    body = "\n\n".join(f"[{i}] {' '.join(map(_shown, group))}" for i, group in enumerate(groups, 1))
     user = f"{heading}:\n\n{body}\n\n{label}: {_plain(question)}"
     return [{"role": "system", "content": INSTRUCTIONS[language]}, {"role": "user", "content": user}], kept
+
+
+def _shown(passage: Passage) -> str:
+    """On one line; a passage's own "[2] ..." must not look like the next passage."""
+    return strip_markers(_plain(passage.text))
 
 
 def strip_markers(text: str) -> str:

@@ -55,6 +55,12 @@ def words(text: str) -> list[str]:
     return _WORD.findall(fold(text))
 
 
+def trigrams(text: str) -> set[tuple[str, ...]]:
+    """Each three words in a row; all of them where there are fewer."""
+    tokens = words(text)
+    return {tuple(tokens[i : i + 3]) for i in range(max(1, len(tokens) - 2))}
+
+
 def is_stop_word(word: str) -> bool:
     """Whether a folded word carries no meaning for search, in English or Spanish."""
     return word in STOP_WORDS["en"] or word in STOP_WORDS["es"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sillar.documents.document import Passage
 from sillar.documents.fusion import FusionWeights, fuse
-from sillar.documents.language import detect_language, is_stop_word, stem, words
+from sillar.documents.language import detect_language, is_stop_word, stem, trigrams, words
 from sillar.documents.rerank import RerankOptions
 from sillar.documents.store.protocol import Access
 from sillar.documents.store.sqlite import SqliteStore
@@ -73,8 +73,7 @@ def fold_duplicates(passages: Sequence[Passage], overlap: float, k: int) -> list
     for passage in passages:
         if len(kept) == k:
             break
-        tokens = words(passage.text)
-        grams = {tuple(tokens[i : i + 3]) for i in range(max(1, len(tokens) - 2))}
+        grams = trigrams(passage.text)
         if any(len(grams & other) >= overlap * max(len(grams), len(other)) for other in seen):
             continue
         kept.append(passage)
