@@ -12,7 +12,7 @@ import pytest
 from sillar.documents.journal import Journal
 from sillar.engine.engine import EngineOptions
 from sillar.server.app import create_app
-from sillar.server.auth import Client, KeyStore
+from sillar.server.auth import SCOPES, Client, KeyStore
 from sillar.server.frontend import open_frontend
 from sillar.server.library import Library
 from sillar.server.options import Limits, ServerOptions
@@ -44,6 +44,7 @@ async def library(tmp_path: Path) -> AsyncIterator[Library]:
 @pytest.fixture
 async def client(library: Library) -> AsyncIterator[httpx.AsyncClient]:
     people = {sha256(name.encode()).hexdigest(): Client(name, name) for name in ("ana", "bob")}
+    people[sha256(b"clerk").hexdigest()] = Client("clerk", "ana", SCOPES - {"admin"})
     model, embedder = fake_models(EngineOptions(), 0.0)
     async with model:
         options = ServerOptions(limits=Limits(upload_bytes=100_000))

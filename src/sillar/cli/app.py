@@ -36,7 +36,7 @@ COMMANDS = {
     **{"cache": "cache"},
     **{"doctor": "machine", "bench": "machine"},
     **{"generate": "generate", "chat": "chat"},
-    **{"index": "documents", "ask": "documents", "fetch": "web"},
+    **{"index": "documents", "ask": "documents", "fetch": "web", "readers": "readers"},
     **{"serve": "serve", "key": "serve"},
 }
 """Command -> the module here that has it; only the one that is asked for is imported."""

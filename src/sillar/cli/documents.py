@@ -56,6 +56,9 @@ def index(
     index_file: IndexFile = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Start anew.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Read failed files again.")] = False,
+    collection: Annotated[
+        str, typer.Option(help="What the folder is called in an index of several; see `sillar readers`.")
+    ] = "",
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and follow changes until Ctrl-C.")] = False,
     threads: options.Threads = None,
     isa: options.Isa = None,
@@ -83,7 +86,7 @@ def index(
 
     tell = changed if watch else None
     loaded = (path, config.models.embedder, engine)
-    run(_index(folder, loaded, indexed, tell, rebuild=rebuild, retry=retry_failed))
+    run(_index((folder, collection), loaded, indexed, tell, rebuild=rebuild, retry=retry_failed))
 
 
 def _report(folder: Path, path: Path, report: IndexReport, *, as_json: bool) -> None:
@@ -134,7 +137,7 @@ def ask(
 
 
 async def _index(
-    folder: Path,
+    source: tuple[Path, str],
     loaded_from: tuple[Path, str, EngineConfig],
     indexed: Callable[[IndexReport], None],
     tell: Callable[[FileChange], None] | None,
@@ -142,7 +145,10 @@ async def _index(
     rebuild: bool,
     retry: bool,
 ) -> None:
-    """Indexes once and, where somebody is to be told of changes, stays until a signal."""
+    """Indexes a folder as a collection once and, where somebody is to be told of changes, stays until a
+    signal.
+    """
+    folder, collection = source
     path, model, engine = loaded_from
     async with (
         embedder(model, engine) as loaded,
@@ -150,11 +156,15 @@ async def _index(
     ):
         with progress_bar(str(folder)) as update:
             report = await opened.add_folder(
-                folder, lambda step: update(step.file, step.done, step.total), retry_failed=retry
+                folder,
+                lambda step: update(step.file, step.done, step.total),
+                collection=collection,
+                retry_failed=retry,
             )
         indexed(report)
         if tell is not None:
-            await _until_signal(Follower(opened, folder, tell).run(), lambda: note(f"Following {folder} ..."))
+            follower = Follower(opened, folder, tell, collection=collection)
+            await _until_signal(follower.run(), lambda: note(f"Following {folder} ..."))
 
 
 async def _until_signal(work: Coroutine[Any, Any, None], ready: Callable[[], None]) -> None:

@@ -287,6 +287,10 @@ class Index:
         """Who may read a collection: names of keys or tenants, or "*" for everyone."""
         await self._write(self.store.set_readers, collection, readers)
 
+    async def readers(self) -> dict[str, list[str]]:
+        """Who may read each collection beside those that own it."""
+        return await self.read(self.store.readers)
+
     async def access(self, *names: str, always: Sequence[str] = ()) -> Access:
         """What someone with these names may see, by the collections' readers, and `always`."""
         return Access(await self.read(self.store.readable, names) | frozenset(always))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from sillar.documents.fetch_rules import MAX_URL
@@ -18,8 +18,10 @@ from sillar.server.library import Job, Library, holding
 
 Reader = Annotated[Client, Depends(require_key("documents"))]
 Id = Annotated[int, Field(ge=0, lt=2**63)]
+Admin = Annotated[Client, Depends(require_key("admin"))]
 _Name = Annotated[str, Query(min_length=1, max_length=500)]
 _CollectionName = Annotated[str, Query(max_length=200)]
+_CollectionPath = Annotated[str, Path(max_length=200)]
 _MAX_FILES = 100
 
 
@@ -31,10 +33,21 @@ class PagesRequest(BaseModel):
     collection: Annotated[str, Field(max_length=200)] = ""
 
 
+class ReadersRequest(BaseModel):
+    """Who may read a collection."""
+
+    model_config = ConfigDict(extra="forbid")
+    readers: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]],
+        Field(max_length=100),
+    ]
+
+
 def manage(routes: APIRouter, library: Library) -> None:
     """Adds the routes over one library."""
     _listing(routes, library)
     _changing(routes, library)
+    _sharing(routes, library)
 
 
 def _listing(routes: APIRouter, library: Library) -> None:
@@ -89,6 +102,19 @@ def _changing(routes: APIRouter, library: Library) -> None:
     async def remove(client: Reader, document: Id) -> None:
         """Removes an upload or a page with all its passages."""
         await library.remove(client, document)
+
+
+def _sharing(routes: APIRouter, library: Library) -> None:
+    @routes.get("/collections/{name}/readers")
+    async def readers(client: Admin, name: _CollectionPath) -> dict[str, Any]:
+        """Which keys and tenants may read one of the tenant's collections, beside the tenant itself."""
+        return {"collection": name, "readers": await library.readers(client, name)}
+
+    @routes.put("/collections/{name}/readers")
+    async def set_readers(client: Admin, name: _CollectionPath, body: ReadersRequest) -> dict[str, Any]:
+        """Says who may read it from now on: names of keys or tenants, or "*" for everyone."""
+        await library.set_readers(client, name, body.readers)
+        return {"collection": name, "readers": await library.readers(client, name)}
 
 
 def _row(info: DocumentInfo, shelves: list[Shelf]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import unicodedata
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -91,13 +92,17 @@ class Library:
 
     def follow(self, follower: Follower, say: Callable[[str], None]) -> None:
         """Follows a folder until `close`. `say` is told should that end before."""
-        task = asyncio.ensure_future(follower.run())
+        self.start(follower.run(), lambda error: say(f"{self.folder} is no longer followed: {error}"))
+
+    def start(self, work: Coroutine[Any, Any, None], say: Callable[[str], None]) -> None:
+        """Runs something beside the requests until `close`; `say` is told of its error."""
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
 
         def ended(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
             if not task.cancelled() and (error := task.exception()):
-                say(f"{self.folder} is no longer followed: {error!r}")
+                say(str(error) if isinstance(error, SillarError) else repr(error))
 
         task.add_done_callback(ended)
 
@@ -109,6 +114,24 @@ class Library:
         """The shared folder, the tenant's own shelves, and what the index lets this key or tenant read."""
         own = [shelf.collection for shelf in await self.shelves(client)]
         return await self.index.access(client.tenant, client.name, always=(SHARED, *own))
+
+    async def own_shelf(self, client: Client, name: str) -> Shelf:
+        """The tenant's collection of that name. Raises RequestError where it has none."""
+        for shelf in await self.shelves(client):
+            if shelf.name == unicodedata.normalize("NFC", name):
+                return shelf
+        raise RequestError("There is no such collection.")
+
+    async def readers(self, client: Client, name: str) -> list[str]:
+        """Who else may read one of the tenant's collections. Raises RequestError where it has none such."""
+        shelf = await self.own_shelf(client, name)
+        return (await self.index.readers()).get(shelf.collection, [])
+
+    async def set_readers(self, client: Client, name: str, readers: Sequence[str]) -> None:
+        """Lets these keys and tenants, and nobody else, read one of the tenant's collections beside it."""
+        shelf = await self.own_shelf(client, name)
+        async with self.index.changing():
+            await self.index.set_readers(shelf.collection, readers)
 
     async def documents(self, client: Client) -> list[DocumentInfo]:
         """What the client may see, failed documents too."""
@@ -244,6 +267,8 @@ class Library:
                 await asyncio.to_thread((shelf.folder / info.path).unlink, missing_ok=True)
                 await self._synchronise(shelf, None)
             _drop_empty(shelf)
+            if not await asyncio.to_thread(shelf.folder.exists):
+                await self.index.set_readers(shelf.collection, [])  # the next of that name begins anew
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

@@ -72,15 +72,25 @@ async def _library(state: ServerState, say: Say) -> AsyncIterator[Library | None
     if state.options.rerank_answers:
         library.index.reranker = state.reranker(None)
     try:
-        report = await library.index.add_folder(folder, lambda step: _say_progress(step, say))
-        counts = await library.index.counts()
-        say(f"{folder}: {counts.documents} documents, {counts.chunks} passages, {report.seconds:.0f} s")
-        await library.resume()
+        if library.index.stale:
+            say(f"The index is out of date: {library.index.stale}.")
+            say("It answers as it is while a new one is built.")
+            library.start(_update(library, say), say)
+        else:
+            await _update(library, say)
         if state.options.watch:
             library.follow(Follower(library.index, folder, lambda change: say(str(change))), say)
         yield library
     finally:
         await library.close()
+
+
+async def _update(library: Library, say: Say) -> None:
+    """Makes the index equal to the folder, and goes on with what an interrupted server had taken."""
+    report = await library.index.add_folder(library.folder, lambda step: _say_progress(step, say))
+    counts = await library.index.counts()
+    say(f"{library.folder}: {counts.documents} documents, {counts.chunks} passages, {report.seconds:.0f} s")
+    await library.resume()
 
 
 def _say_progress(step: IndexProgress, say: Say) -> None:
