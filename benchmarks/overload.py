@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -67,6 +68,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="of the overload; the capacity's is half")
     parser.add_argument("--patience", type=float, default=30, help="seconds after the last arrival")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--running", type=int, default=32, help="requests that the server computes at once")
+    parser.add_argument("--waiting", type=int, default=64, help="and that it lets wait")
     arguments = parser.parse_args()
     model = find_model(arguments.model)
     tokenizer = Tokenizer.from_metadata(read_metadata(model))
@@ -74,6 +77,10 @@ def main() -> None:
     phases = {
         "capacity": (rate, arguments.seconds / 2),
         "overload": (rate * arguments.times, arguments.seconds),
+    }
+    os.environ |= {
+        "SILLAR_ENGINE_RUNNING": str(arguments.running),
+        "SILLAR_ENGINE_WAITING": str(arguments.waiting),
     }
     rows = {}
     with servers.sillar(model, servers.Room(32, SHAPE.prompt + SHAPE.answer, arguments.threads)) as server:

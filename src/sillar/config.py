@@ -42,6 +42,10 @@ class EngineConfig:
     """Tokens that the KV cache holds, over all requests."""
     context: int = setting(0, minimum=0)
     """Longest context of one request; 0: the model's own, as far as memory allows."""
+    running: int = setting(32, minimum=1, maximum=1024)
+    """Requests that a server computes at once."""
+    waiting: int = setting(64, minimum=1, maximum=10_000)
+    """Requests that may wait beside them; the others are answered 429."""
     kv_spill: str = setting("")
     """Folder in which a server keeps blocks of the KV cache, so that a restart finds its prefixes."""
     kv_spill_bytes: int = setting(4 << 30, minimum=0)

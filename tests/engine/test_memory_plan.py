@@ -66,3 +66,15 @@ def test_a_server_refuses_before_it_loads_anything(
     with pytest.raises(ResourceError, match="leave a model out"):
         run.run(options, said.append)
     assert said == []
+
+
+def test_the_documents_vectors_are_planned_for(
+    chat_model: Path, embedding_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ServerOptions(
+        chat_models=(str(chat_model),), embedders=(str(embedding_model),), documents=tmp_path
+    )
+    monkeypatch.setattr(run, "available_memory", lambda: 8 * GIB)
+    monkeypatch.setattr(run, "matrix_bytes", lambda _: 9 * GIB)
+    with pytest.raises(ResourceError, match=r"the documents' vectors 9\.00 GiB"):
+        run.run(options, lambda _: None)

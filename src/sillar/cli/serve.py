@@ -15,7 +15,7 @@ from sillar.cli.output import note, results
 from sillar.config import load_config
 from sillar.errors import ConfigError
 from sillar.server.auth import SCOPES, new_key
-from sillar.server.options import ServerOptions
+from sillar.server.options import Limits, ServerOptions
 from sillar.server.run import run as run_server
 
 
@@ -76,6 +76,7 @@ def serve(
         keys=keys,
         allowed_hosts=tuple(allowed_host or ()),
         traces=otel,
+        limits=Limits(running=engine.running, waiting=engine.waiting),
         config=replace(config, engine=engine),
     )
     raise typer.Exit(run_server(server, note))

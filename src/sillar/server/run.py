@@ -10,11 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from sillar.documents import Follower, IndexProgress, default_index_path, make_rules
+from sillar.documents.store.vectors import matrix_bytes
 from sillar.engine.embedder import Embedder
 from sillar.engine.engine import EngineOptions
 from sillar.engine.language_model import LanguageModel
 from sillar.engine.memory import available_memory
-from sillar.engine.memory_plan import plan_memory
+from sillar.engine.memory_plan import MemoryNeed, plan_memory
 from sillar.engine.native import NativeOptions, memory_need
 from sillar.engine.request import BLOCK_TOKENS
 from sillar.engine.reranker import Reranker
@@ -142,10 +143,13 @@ def _native_options(options: ServerOptions, paths: Mapping[str, Path]) -> dict[s
         requests=options.limits.running,
     )
     needs = [memory_need(path, name, native) for name, path in paths.items()]
+    if options.documents is not None:
+        size = matrix_bytes(default_index_path(options.documents))
+        needs.append(MemoryNeed("the documents' vectors", size))
     blocks = plan_memory(needs, available_memory())
     return {
         name: replace(native, kv_tokens=count * BLOCK_TOKENS)
-        for name, count in zip(paths, blocks, strict=True)
+        for name, count in zip(paths, blocks[: len(paths)], strict=True)
     }
 
 

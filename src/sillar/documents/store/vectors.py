@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from sillar.documents.store.protocol import Access
 from sillar.documents.store.schema import data_version
 
 _BATCH = 4096
+_LEAST_GROWTH = 32 << 20
 Scan = Callable[[NDArray[np.float32], NDArray[np.float16]], NDArray[np.float32]]
 TopK = Callable[[NDArray[np.float32], int], NDArray[np.int64]]
 
@@ -34,6 +37,21 @@ def native_kernels() -> VectorKernels:
     from sillar.engine import native  # noqa: PLC0415 - tests of logic run without the extension
 
     return VectorKernels(native.scan_f16, native.top_k)
+
+
+def matrix_bytes(path: Path) -> int:
+    """What the matrix of a store may come to take: half as many rows again, and both copies while it grows.
+
+    At least the growth's 32 MiB, 40,000 passages of 384 values, for a store that is not there yet.
+    """
+    rows = size = 0
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            query = "SELECT count(*), coalesce(max(length(vector)), 0) FROM chunks"
+            rows, size = connection.execute(query).fetchone()
+    except sqlite3.Error:
+        pass  # opening the index will say what is wrong with it
+    return max(_LEAST_GROWTH, rows * size * 3 // 2 * 17 // 8)
 
 
 class VectorMatrix:
