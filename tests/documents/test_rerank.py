@@ -25,15 +25,16 @@ PASSAGES = {
 class MarkReranker:
     """Whoever holds the mark is best."""
 
-    def __init__(self, token_seconds: float = 0.0) -> None:
+    def __init__(self, token_seconds: float = 0.0, sure: float = 1.0) -> None:
         self.token_seconds = token_seconds
+        self.sure = sure
         self.asked: list[list[str]] = []
 
     async def score(self, query: str, documents: Sequence[str]) -> NDArray[np.float32]:
         if len(query) > 500:
             raise RequestError("The query is too long.")
         self.asked.append(list(documents))
-        return np.array([float("MARK" in text) for text in documents], np.float32)
+        return np.array([20.0 * self.sure * ("MARK" in text) for text in documents], np.float32)
 
 
 async def found(
@@ -56,6 +57,13 @@ async def test_the_best_english_passage_comes_first(tmp_path: Path) -> None:
     assert len(reranked) == 3
     assert [score for _, score in reranked] == sorted((score for _, score in reranked), reverse=True)
     assert not any("impresora" in text for text in reranker.asked[0])
+
+
+async def test_a_reranker_that_is_hardly_sure_does_not_outweigh_the_search(tmp_path: Path) -> None:
+    question = "Where is the printer in the office?"
+    unsure = MarkReranker(sure=0.01)
+    assert await found(tmp_path / "i.db", question, unsure) == await found(tmp_path / "j.db", question, None)
+    assert len(unsure.asked) == 1
 
 
 async def test_a_spanish_question_is_left_alone(tmp_path: Path) -> None:

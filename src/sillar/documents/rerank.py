@@ -1,4 +1,4 @@
-"""The first candidates of a search in a cross-encoder's order: English questions, English passages."""
+"""The first candidates of a search weighed again by a cross-encoder: English questions, English passages."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ class RerankOptions:
     candidates: int = 3
     seconds: float = 0.5
     """What one question may take, by the speed that the reranker has shown so far."""
+    weight: float = 0.05
+    """What the reranker's logit counts beside the search's score of 0..1. By its logit alone it harms where
+    questions are technical."""
 
 
 async def rerank(
@@ -39,8 +42,9 @@ async def rerank(
         scores = await reranker.score(question, texts)
     except RequestError:
         return list(passages)
+    own = np.array([passages[i].score for i in among], np.float32)
     ordered = list(passages)
-    for place, best in zip(among, np.argsort(-scores, kind="stable"), strict=True):
+    for place, best in zip(among, np.argsort(-(own + options.weight * scores), kind="stable"), strict=True):
         ordered[place] = replace(passages[among[best]], score=passages[place].score)
     return ordered
 
