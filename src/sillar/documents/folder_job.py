@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sillar.documents.background import Background
 from sillar.documents.chunk import chunk_document
 from sillar.documents.ingest.limits import ParserLimits
 from sillar.documents.ingest.parser import FileParser
@@ -26,7 +27,9 @@ BATCH_CHUNKS = 64
 
 @dataclass(slots=True)
 class FolderJob:
-    """Reads files one after another while the chunks of the ones before are embedded and stored."""
+    """Reads files one after another while the chunks of the ones before are embedded, and those before
+    them stored.
+    """
 
     index: Index
     root: Path
@@ -62,17 +65,27 @@ class FolderJob:
 
     async def _store(self, queue: asyncio.Queue[EmbeddedDocument | None]) -> None:
         pending: list[EmbeddedDocument] = []
-        while (item := await queue.get()) is not None:
-            pending.append(item)
-            if sum(len(one.chunks) for one in pending) >= BATCH_CHUNKS or len(pending) >= 256:
-                await self._flush(pending)
-                pending = []
-        await self._flush(pending)
+        async with Background() as background:
+            while (item := await queue.get()) is not None:
+                pending.append(item)
+                if sum(len(one.chunks) for one in pending) >= BATCH_CHUNKS or len(pending) >= 256:
+                    await self._flush(pending, background)
+                    pending = []
+            await self._flush(pending, background)
 
-    async def _flush(self, pending: Sequence[EmbeddedDocument]) -> None:
-        await self._advance([item.facts.path for item in pending], "embedding")
-        self.report.chunks += await self.index.store_batch(self.source, pending)
-        for item in pending:
+    async def _flush(self, pending: Sequence[EmbeddedDocument], background: Background) -> None:
+        advance = self._advance([item.facts.path for item in pending], "embedding")
+        if background.busy:  # writes are in order: this one waits for the batch before to be stored
+            background.add(advance)
+        else:
+            await advance
+        embedded = await self.index.embed_chunks(pending)
+        await background.done()
+        background.add(self._save(embedded))
+
+    async def _save(self, embedded: Sequence[EmbeddedDocument]) -> None:
+        self.report.chunks += await self.index.save(self.source, embedded)
+        for item in embedded:
             self.done += 1
             if item.failed is None:
                 self.report.read += 1

@@ -24,6 +24,7 @@ from filelock import Timeout
 from numpy.typing import NDArray
 
 from sillar.documents.alignment import WordVectors
+from sillar.documents.background import Background
 from sillar.documents.chunk import ChunkSize, chunk_document
 from sillar.documents.document import Document, Passage
 from sillar.documents.folder import FolderChanges, compare
@@ -259,14 +260,22 @@ class Index:
         source = await self._write(self.store.source, Path(location), collection)
         chunks = 0
         pending: list[EmbeddedDocument] = []
-        for name, document in documents:
-            content = hashlib.sha256(document.text.encode("utf-8", "replace")).hexdigest()
-            facts = FileFacts(name, len(document.text), 0, content, collection)
-            pending.append(EmbeddedDocument(facts, document, chunk_document(document, size), None))
-            if sum(len(item.chunks) for item in pending) >= BATCH_CHUNKS:
-                chunks += await self.store_batch(source, pending)
-                pending = []
-        return chunks + await self.store_batch(source, pending)
+
+        async def save(embedded: Sequence[EmbeddedDocument]) -> None:
+            nonlocal chunks
+            chunks += await self.save(source, embedded)
+
+        async with Background() as background:
+            for place, (name, document) in enumerate(documents, 1):
+                content = hashlib.sha256(document.text.encode("utf-8", "replace")).hexdigest()
+                facts = FileFacts(name, len(document.text), 0, content, collection)
+                pending.append(EmbeddedDocument(facts, document, chunk_document(document, size), None))
+                if sum(len(item.chunks) for item in pending) >= BATCH_CHUNKS or place == len(documents):
+                    embedded = await self.embed_chunks(pending)
+                    await background.done()
+                    background.add(save(embedded))
+                    pending = []
+        return chunks
 
     async def known(self, location: str, collection: str) -> Mapping[str, FileState]:
         """The documents of a source by path; the source is made when it is new."""
@@ -277,7 +286,7 @@ class Index:
         """Embeds and stores documents that are chunked already, all in one transaction; answers how many
         chunks.
         """
-        return await self.store_batch(await self.source(location, collection), items)
+        return await self.save(await self.source(location, collection), await self.embed_chunks(items))
 
     async def delete(self, document_ids: Sequence[int]) -> None:
         """Removes documents with all that was made of them, in one transaction."""
@@ -295,10 +304,8 @@ class Index:
         """What someone with these names may see, by the collections' readers, and `always`."""
         return Access(await self.read(self.store.readable, names) | frozenset(always))
 
-    async def store_batch(self, source: int, pending: Sequence[EmbeddedDocument]) -> int:
-        """Embeds the chunks of some documents together and commits them in one transaction."""
-        if not pending:
-            return 0
+    async def embed_chunks(self, pending: Sequence[EmbeddedDocument]) -> list[EmbeddedDocument]:
+        """The documents with the vectors of their chunks, embedded together."""
         texts = [chunk.contextual(item.document.title if item.document else "")
                  for item in pending for chunk in item.chunks]  # fmt: skip
         vectors = np.zeros((0, self.embedder.dim), np.float32)
@@ -310,8 +317,13 @@ class Index:
             end = start + len(item.chunks)
             ready.append(replace(item, vectors=vectors[start:end]))
             start = end
-        await self._write(self.store.put, source, ready)
-        return len(texts)
+        return ready
+
+    async def save(self, source: int, embedded: Sequence[EmbeddedDocument]) -> int:
+        """Commits documents with their vectors in one transaction; answers how many chunks."""
+        if embedded:
+            await self._write(self.store.put, source, embedded)
+        return sum(len(item.chunks) for item in embedded)
 
     async def embed_question(self, question: str) -> NDArray[np.float32]:
         """The question's unit vector [dim], for what searches and scores with it."""
