@@ -21,12 +21,10 @@ import platformdirs
 from benchmarks import machine
 from benchmarks.grown_index import grow, read_real
 from evaluations import ask, faq
-from evaluations.models import load_embedder
-from sillar import hub
+from evaluations.models import load_embedder, load_reranker
 from sillar.documents.index import Index
 from sillar.documents.interfaces import TextEmbedder
 from sillar.documents.store.sqlite import PIPELINE_VERSION
-from sillar.engine.loading import load_reranker
 
 BARS_MS = {10_000: 60.0, 500_000: 250.0}
 _GROWN = "1"
@@ -86,7 +84,7 @@ async def measure(path: Path, embedder: TextEmbedder, asked: Sequence[str], rera
     rows: list[dict[str, float]] = []
     async with Index.open(path, embedder) as index:
         if rerank:
-            index.reranker = load_reranker(hub.resolve(rerank))
+            index.reranker = load_reranker(rerank)
         store: Any = index.store
         store._words = Timed(store._words, "words", seconds)
         store._matrix = Timed(store._matrix, "vectors", seconds)

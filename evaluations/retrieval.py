@@ -14,18 +14,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evaluations.embedding_cache import CachedEmbedder
-from evaluations.models import load_embedder
+from evaluations.models import load_embedder, load_reranker
 from evaluations.sets import QuestionSet, as_documents, cross_lingual, load_set
 from sillar.documents.index import Index
-from sillar.documents.interfaces import TextEmbedder
+from sillar.documents.interfaces import TextEmbedder, TextReranker
 
 DEPTH = 10
 
 
-async def evaluate(questions: QuestionSet, embedder: TextEmbedder) -> dict[str, object]:
+async def evaluate(
+    questions: QuestionSet, embedder: TextEmbedder, reranker: TextReranker | None = None
+) -> dict[str, object]:
     """The figures of one set, through the same index and search that a user gets."""
     with tempfile.TemporaryDirectory() as folder:
         async with Index.open(Path(folder) / "index.db", embedder) as index:
+            index.reranker = reranker
             started = time.perf_counter()
             await index.add_documents(questions.name, as_documents(questions.passages))
             seconds = time.perf_counter() - started
@@ -70,17 +73,18 @@ def figures(ranks: Sequence[Sequence[int]], gold: Sequence[int]) -> dict[str, fl
 
 
 async def run(
-    files: Sequence[Path], passages: Path | None, embedder: str, *, cached: bool = False
+    files: Sequence[Path], passages: Path | None, embedder: str, reranker: str = "", *, cached: bool = False
 ) -> list[dict[str, object]]:
     """One object of figures for each file."""
     loaded = load_embedder(embedder)
     model = CachedEmbedder(loaded) if cached else loaded
+    again = load_reranker(reranker) if reranker else None
     results = []
     for file in files:
         questions = load_set(file)
         if passages is not None:
             questions = cross_lingual(questions, load_set(passages))
-        results.append(await evaluate(questions, model))
+        results.append(await evaluate(questions, model, again))
     return results
 
 
@@ -91,10 +95,12 @@ def main() -> None:
         "--passages-of", type=Path, help="cross-lingual: ask over the passages of this translation"
     )
     parser.add_argument("--embedder", default="", help="name or path of the embedder (the default one)")
+    parser.add_argument("--reranker", default="", help="name or path of a reranker (none)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line and file, nothing else")
     parser.add_argument("--cached", action="store_true", help="keep vectors between runs (no speeds then)")
     arguments = parser.parse_args()
-    job = run(arguments.files, arguments.passages_of, arguments.embedder, cached=arguments.cached)
+    names = (arguments.embedder, arguments.reranker)
+    job = run(arguments.files, arguments.passages_of, *names, cached=arguments.cached)
     for result in asyncio.run(job):
         if arguments.json:
             print(json.dumps(result))
