@@ -44,8 +44,8 @@ _QUOTE = """## Answers without a language model
 
 The answer is the sentence that scores best: its cosine, the question's words that it holds weighed by
 their rarity, its passage's score; across languages also the words that mean the same
-(documents/alignment.py). Unanswerable: the same questions with their own paragraph hidden by the access
-filter; the other paragraphs of its article stay. Contained cannot be read across languages, where answer
+(documents/alignment.py). Unanswerable: the same questions with their own paragraph out of
+the index; the other paragraphs of its article stay. Contained cannot be read across languages, where answer
 and passage are in different ones.
 
 """
@@ -74,6 +74,8 @@ One author wrote all; thresholds were chosen on dev.
 """
 _MEASURED = """## When
 
+Seconds by the clock, other work on the machine included.
+
 | section | measured | seconds |
 |---|---|---|
 """
@@ -97,7 +99,8 @@ _GENERATED = """## Answers with a language model
     python -m evaluations.report --sets xquad-en.json xquad-es.json --only generated --models "" NAME
 
 A sample of questions, seed {seed}. The quote comes first; the model's own words follow where the passages
-and the quote support them. Times are of two cores, nothing cached.
+support them, a small model's only where they agree with the quote. Contained is of all that is shown. Times
+are of two cores, nothing cached. Rows of a model that was not asked in the last run are of an earlier one.
 
 """
 _SPEED = """## Speed of indexing and search
