@@ -84,7 +84,7 @@ $(STAMPS)/bench: $(STAMPS)/sillar
 	@$(PIP) 'matplotlib>=3.8'
 	@touch $@
 
-evaluate: models ## measure quality and write docs/evaluation.md (half an hour on two cores); SETS="EN.json ES.json" for XQuAD
+evaluate: models ## measure quality and write docs/evaluation.md, section by section; SETS="EN.json ES.json" for XQuAD
 	@$(BIN)/python -m evaluations.report $(if $(SETS),--sets $(SETS)) $(EVALUATE)
 
 bench: models $(STAMPS)/bench ## Sillar next to llama.cpp in one run, which is built first (minutes, once)

@@ -76,8 +76,8 @@ _MEASURED = """## When
 
 Seconds by the clock, other work on the machine included.
 
-| section | measured | seconds |
-|---|---|---|
+| section | measured | seconds | |
+|---|---|---|---|
 """
 _SHIPPED = """## At the thresholds that ship
 
@@ -145,8 +145,7 @@ def render(kept: Mapping[str, Any]) -> str:
         shown = ("name", "questions", "groups", "precision", "recall", "f1", "f1_small")
         parts.append(_GAPS + table(kept["gaps"]["sets"], shown))
     if "measured" in kept:
-        rows = [f"| {name} | {one['date']} | {one['seconds']} |\n" for name, one in kept["measured"].items()]
-        parts.append(_MEASURED + "".join(rows))
+        parts.append(_MEASURED + "".join(_when(name, one) for name, one in kept["measured"].items()))
     return "\n".join(parts)
 
 
@@ -162,6 +161,10 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
     return str(value)
+
+
+def _when(name: str, one: Mapping[str, Any]) -> str:
+    return f"| {name} | {one['date']} | {one.get('seconds', '')} | {one.get('note', '')} |\n"
 
 
 def _fit(fit: Mapping[str, Any]) -> str:
