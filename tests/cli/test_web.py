@@ -34,7 +34,7 @@ def test_pages_are_fetched_again_without_being_named(
     assert run("fetch", str(folder), "--urls", str(listed), *allow) == 0
     said = capsys.readouterr().err
     assert f"not fetched: {web.url}/absent: The server answered 404." in said
-    assert "1 fetched, 0 unchanged, 0 gone, 1 failed" in said
+    assert "1 fetched, 0 unchanged, 0 moved, 0 gone, 1 failed" in said
     assert run("index", str(folder)) == 0
     assert run("fetch", str(folder), *allow, "--json") == 0
     report = json.loads(capsys.readouterr().out)

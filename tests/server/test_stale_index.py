@@ -33,15 +33,19 @@ class Waiting(WordEmbedder):
         return await super().embed(texts, kind)
 
 
-async def test_the_old_index_answers_while_the_new_one_is_built(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+async def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """With one document and an index of another embedder."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     folder = tmp_path / "docs"
     folder.mkdir()
     (folder / "pump.md").write_text("# Pump\n\nThe pump runs at forty bar.\n")
     async with open_index(default_index_path(folder)) as index:
         await index.add_folder(folder)
+    return folder
+
+
+async def test_the_old_index_answers_while_the_new_one_is_built(folder: Path) -> None:
     (folder / "valve.md").write_text("# Valve\n\nThe valve opens at noon.\n")
     said: list[str] = []
     embedder = Waiting()
@@ -62,16 +66,8 @@ async def test_the_old_index_answers_while_the_new_one_is_built(
         assert (await library.index.search("When does the valve open?"))[0].document == "valve.md"
 
 
-async def test_what_ends_the_rebuild_is_said_and_the_old_index_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    folder = tmp_path / "docs"
-    folder.mkdir()
-    (folder / "pump.md").write_text("# Pump\n\nThe pump runs at forty bar.\n")
-    async with open_index(default_index_path(folder)) as index:
-        await index.add_folder(folder)
-    folder.rename(tmp_path / "away")
+async def test_what_ends_the_rebuild_is_said_and_the_old_index_stays(folder: Path, tmp_path: Path) -> None:
+    await asyncio.to_thread(folder.rename, tmp_path / "away")
     said: list[str] = []
     embedder = WordEmbedder("words:2")
     state = ServerState(ServerOptions(documents=folder), {}, {"e": embedder}, None)  # type: ignore[dict-item]

@@ -76,7 +76,7 @@ def index(
     path = index_file or default_index_path(folder)
 
     def indexed(report: IndexReport) -> None:
-        _report(folder, path, report, as_json=as_json)
+        tell_report(str(folder), path, report, as_json=as_json)
 
     def changed(change: FileChange) -> None:
         if as_json:
@@ -89,15 +89,16 @@ def index(
     run(_index((folder, collection), loaded, indexed, tell, rebuild=rebuild, retry=retry_failed))
 
 
-def _report(folder: Path, path: Path, report: IndexReport, *, as_json: bool) -> None:
+def tell_report(source: str, path: Path, report: IndexReport, *, as_json: bool, verb: str = "read") -> None:
+    """What was read from a folder or the web, and what was not and why."""
     failed = report.failed or {}
     if as_json:
         print_json({"index": str(path), **asdict(report), "failed": failed})
         return
     for file, reason in sorted(failed.items()):
-        note(f"not read: {file}: {reason}")
+        note(f"not {verb}: {file}: {reason}")
     note(
-        f"{folder}: {report.read} read, {report.unchanged} unchanged, {report.moved} moved, "
+        f"{source}: {report.read} {verb}, {report.unchanged} unchanged, {report.moved} moved, "
         f"{report.deleted} gone, {len(failed)} failed; {report.chunks} new passages in {report.seconds:.1f} s"
     )
 

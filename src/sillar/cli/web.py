@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sillar.cli import options
-from sillar.cli.documents import Folder, IndexFile
+from sillar.cli.documents import Folder, IndexFile, tell_report
 from sillar.cli.load import embedder, run
 from sillar.cli.output import note, print_json, progress_bar
 from sillar.config import EngineConfig, load_config
@@ -65,7 +64,7 @@ def fetch(
     if not rules.hosts:
         raise ConfigError("no host is allowed: add --allow HOST for each that may be fetched from")
     report = run(_fetch((path, config.models.embedder, engine), rules, wanted))
-    _report(path, report, as_json=as_json)
+    tell_report("pages", path, report, as_json=as_json, verb="fetched")
 
 
 def _listed(file: Path) -> list[str]:
@@ -77,19 +76,6 @@ def _listed(file: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
     return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
-
-
-def _report(path: Path, report: IndexReport, *, as_json: bool) -> None:
-    failed = report.failed or {}
-    if as_json:
-        print_json({"index": str(path), **asdict(report), "failed": failed})
-        return
-    for address, reason in sorted(failed.items()):
-        note(f"not fetched: {address}: {reason}")
-    note(
-        f"{report.read} fetched, {report.unchanged} unchanged, {report.deleted} gone, {len(failed)} failed; "
-        f"{report.chunks} new passages in {report.seconds:.1f} s"
-    )
 
 
 async def _fetch(
