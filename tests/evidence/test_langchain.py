@@ -20,15 +20,15 @@ pytestmark = pytest.mark.slow
 _UNFORCED = "SmolLM2-135M does not call a function unless it must"
 
 
-def _unpenalised(model: BaseChatModel) -> BaseChatModel:
-    """A penalty on repetition keeps a model from copying values out of the question."""
-    return model.model_copy(update={"extra_body": {}})
+# A penalty on repetition keeps a model from copying values out of the question.
+_COPYING = {"test_tool_calling", "test_tool_calling_async", "test_unicode_tool_call_integration"}
 
 
 class TestChat(ChatModelIntegrationTests):
     @pytest.fixture(autouse=True)
-    def _server(self, real_server: RealServer) -> None:
+    def _server(self, real_server: RealServer, request: pytest.FixtureRequest) -> None:
         self.server = real_server
+        self.copies = request.function.__name__ in _COPYING
 
     @property
     def chat_model_class(self) -> type[ChatOpenAI]:
@@ -47,21 +47,12 @@ class TestChat(ChatModelIntegrationTests):
             # langchain-openai keeps one asynchronous client for all event loops; every test has its own.
             "http_async_client": httpx.AsyncClient(timeout=120),
             # A model of this size repeats itself.
-            "extra_body": {"repetition_penalty": 1.2},
+            "extra_body": {} if self.copies else {"repetition_penalty": 1.2},
         }
-
-    def test_tool_calling(self, model: BaseChatModel) -> None:
-        super().test_tool_calling(_unpenalised(model))
-
-    async def test_tool_calling_async(self, model: BaseChatModel) -> None:
-        await super().test_tool_calling_async(_unpenalised(model))
 
     @pytest.mark.xfail(reason=_UNFORCED)
     def test_agent_loop(self, model: BaseChatModel) -> None:
         super().test_agent_loop(model)
-
-    def test_unicode_tool_call_integration(self, model: BaseChatModel) -> None:
-        super().test_unicode_tool_call_integration(_unpenalised(model))
 
 
 class TestEmbeddings(EmbeddingsIntegrationTests):
