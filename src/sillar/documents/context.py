@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sillar.documents.document import Passage
-from sillar.documents.language import trigrams
+from sillar.documents.duplicates import fold
 
 _CONTAINED = 0.8
 """Share of a passage's trigrams in a better one from which it would say nothing new."""
@@ -15,15 +15,7 @@ _GAP = 4
 
 def without_copies(passages: Sequence[Passage]) -> list[Passage]:
     """The passages (best first) that say something which no better one says."""
-    kept: list[Passage] = []
-    seen: list[set[tuple[str, ...]]] = []
-    for passage in passages:
-        grams = trigrams(passage.text)
-        if any(len(grams & other) >= _CONTAINED * len(grams) for other in seen):
-            continue
-        kept.append(passage)
-        seen.append(grams)
-    return kept
+    return fold(passages, lambda own, better: len(own & better) >= _CONTAINED * len(own), len(passages))
 
 
 def join_neighbours(passages: Sequence[Passage]) -> list[list[Passage]]:

@@ -71,7 +71,8 @@ class FolderJob:
                 if sum(len(one.chunks) for one in pending) >= BATCH_CHUNKS or len(pending) >= 256:
                     await self._flush(pending, background)
                     pending = []
-            await self._flush(pending, background)
+            if pending:
+                await self._flush(pending, background)
 
     async def _flush(self, pending: Sequence[EmbeddedDocument], background: Background) -> None:
         advance = self._advance([item.facts.path for item in pending], "embedding")

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sillar.documents.document import Passage
+from sillar.documents.duplicates import fold
 from sillar.documents.fusion import FusionWeights, fuse
-from sillar.documents.language import detect_language, is_stop_word, stem, trigrams, words
+from sillar.documents.language import detect_language, is_stop_word, stem, words
 from sillar.documents.rerank import RerankOptions
 from sillar.documents.store.protocol import Access
 from sillar.documents.store.sqlite import SqliteStore
@@ -68,14 +69,4 @@ def search(
 
 def fold_duplicates(passages: Sequence[Passage], overlap: float, k: int) -> list[Passage]:
     """The first k, without those whose words are nearly a better one's."""
-    kept: list[Passage] = []
-    seen: list[set[tuple[str, ...]]] = []
-    for passage in passages:
-        if len(kept) == k:
-            break
-        grams = trigrams(passage.text)
-        if any(len(grams & other) >= overlap * max(len(grams), len(other)) for other in seen):
-            continue
-        kept.append(passage)
-        seen.append(grams)
-    return kept
+    return fold(passages, lambda own, better: len(own & better) >= overlap * max(len(own), len(better)), k)

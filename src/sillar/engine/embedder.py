@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["query", "passage"]
 
-BATCH_TOKENS = 4096  # a batch: long enough to be fast, short enough that a query waits little behind it
+BATCH_TOKENS = 2048  # a batch: long enough to be fast, short enough that a query waits little behind it
 
 
 class Encoder(Protocol):
