@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sillar.engine.embedder import Embedder, EmbedderSpec, batches
+from sillar.engine.embedder import BATCH_TOKENS, Embedder, EmbedderSpec, batches
 
 
 class FakeEncoder:
@@ -52,6 +52,27 @@ async def test_a_query_gets_in_between_the_batches_of_a_large_job() -> None:
     assert not job.done()
     await job
     assert 1 in encoder.calls[:-1]
+    embedder.close()
+
+
+async def test_a_batch_is_tokenised_while_the_one_before_is_encoded() -> None:
+    last = threading.Event()
+    waited: list[bool] = []
+
+    class Waiting(FakeEncoder):
+        def encode(self, texts: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
+            waited.append(last.wait(20))
+            return super().encode(texts)
+
+    def tokenize(text: str) -> list[int]:
+        if text == "short":
+            last.set()
+        return [0, *map(ord, text), 2]
+
+    embedder = Embedder(encoder := Waiting(), tokenize, EmbedderSpec("fake", "f1", {}))
+    await embedder.embed(["short", *["a" * 8] * (BATCH_TOKENS // 10 + 1)], "passage")
+    assert all(waited)
+    assert len(encoder.calls) == 2
     embedder.close()
 
 

@@ -4,8 +4,9 @@ and place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 from sillar.documents.document import Block, Chunk, Document
 from sillar.documents.language import detect_language
@@ -35,7 +36,7 @@ class _Piece:
 def chunk_document(document: Document, size: ChunkSize | None = None) -> list[Chunk]:
     """Chunks in reading order; their texts are slices of the document's text and do not overlap."""
     size = size or ChunkSize()
-    default = detect_language(document.text)
+    default = cache(partial(detect_language, document.text))
     chunks: list[Chunk] = []
     for headings, blocks in _sections(document.blocks, document.text):
         pieces = [piece for block in blocks for piece in _pieces(document.text, block, size)]
@@ -121,7 +122,9 @@ def _groups(pieces: Sequence[_Piece], size: ChunkSize) -> Iterator[list[_Piece]]
         yield group
 
 
-def _chunk(text: str, headings: tuple[str, ...], group: Sequence[_Piece], default: str) -> Chunk:
+def _chunk(
+    text: str, headings: tuple[str, ...], group: Sequence[_Piece], default: Callable[[], str]
+) -> Chunk:
     start, end = group[0].start, group[-1].end
     body = text[start:end]
     pages = [p for piece in group for p in (piece.block.page, piece.block.last_page) if p is not None]
@@ -134,5 +137,5 @@ def _chunk(text: str, headings: tuple[str, ...], group: Sequence[_Piece], defaul
         page=min(pages) if pages else None,
         last_page=max(pages) if pages else None,
         lines=(min(lines), max(lines)) if lines else None,
-        language=detect_language(body, default),
+        language=detect_language(body, "") or default(),
     )

@@ -5,13 +5,15 @@ embedded and stored.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sillar.documents.background import Background
-from sillar.documents.chunk import chunk_document
+from sillar.documents.chunk import ChunkSize, chunk_document
+from sillar.documents.document import Document
 from sillar.documents.ingest.limits import ParserLimits
 from sillar.documents.ingest.parser import FileParser
 from sillar.documents.progress import IndexProgress, IndexReport, Progress
@@ -23,6 +25,26 @@ if TYPE_CHECKING:
     from sillar.documents.index import Index
 
 BATCH_CHUNKS = 64
+FIRST_CHUNKS = 16
+"""The encoder has to wait for the first batch."""
+
+
+def chunked(
+    documents: Iterable[tuple[str, Document]], size: ChunkSize | None, collection: str
+) -> Iterator[list[EmbeddedDocument]]:
+    """Documents by name, that did not come from files, in batches that are embedded together."""
+    batch: list[EmbeddedDocument] = []
+    chunks, begun = 0, False
+    for name, document in documents:
+        content = hashlib.sha256(document.text.encode("utf-8", "replace")).hexdigest()
+        facts = FileFacts(name, len(document.text), 0, content, collection)
+        batch.append(EmbeddedDocument(facts, document, chunk_document(document, size), None))
+        chunks += len(batch[-1].chunks)
+        if chunks >= (BATCH_CHUNKS if begun else FIRST_CHUNKS):
+            yield batch
+            batch, chunks, begun = [], 0, True
+    if batch:
+        yield batch
 
 
 @dataclass(slots=True)

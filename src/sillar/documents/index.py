@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from sillar.documents.alignment import WordVectors
 from sillar.documents.background import Background
-from sillar.documents.chunk import ChunkSize, chunk_document
+from sillar.documents.chunk import ChunkSize
 from sillar.documents.document import Document, Passage
 from sillar.documents.folder import FolderChanges, compare
-from sillar.documents.folder_job import BATCH_CHUNKS, FolderJob
+from sillar.documents.folder_job import FolderJob, chunked
 from sillar.documents.generations import identity, remove, remove_all, shadow_of, switch
 from sillar.documents.ingest.limits import ParserLimits
 from sillar.documents.interfaces import TextEmbedder, TextReranker
@@ -42,7 +42,6 @@ from sillar.documents.store.protocol import (
     EVERYTHING,
     Access,
     EmbeddedDocument,
-    FileFacts,
     FileState,
     StoreCounts,
 )
@@ -259,22 +258,19 @@ class Index:
         """
         source = await self._write(self.store.source, Path(location), collection)
         chunks = 0
-        pending: list[EmbeddedDocument] = []
 
         async def save(embedded: Sequence[EmbeddedDocument]) -> None:
             nonlocal chunks
             chunks += await self.save(source, embedded)
 
+        batches = chunked(documents, size, collection)
+        batch = await asyncio.to_thread(next, batches, None)
         async with Background() as background:
-            for place, (name, document) in enumerate(documents, 1):
-                content = hashlib.sha256(document.text.encode("utf-8", "replace")).hexdigest()
-                facts = FileFacts(name, len(document.text), 0, content, collection)
-                pending.append(EmbeddedDocument(facts, document, chunk_document(document, size), None))
-                if sum(len(item.chunks) for item in pending) >= BATCH_CHUNKS or place == len(documents):
-                    embedded = await self.embed_chunks(pending)
-                    await background.done()
-                    background.add(save(embedded))
-                    pending = []
+            while batch is not None:
+                embedding, following = self.embed_chunks(batch), asyncio.to_thread(next, batches, None)
+                embedded, batch = await asyncio.gather(embedding, following)
+                await background.done()
+                background.add(save(embedded))
         return chunks
 
     async def known(self, location: str, collection: str) -> Mapping[str, FileState]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from functools import lru_cache
 
-import snowballstemmer
+import Stemmer
 
 from sillar.documents.word_lists import COMMON_WORDS, STOP_WORDS
 
@@ -16,6 +17,10 @@ _LANGUAGES_OF: dict[str, list[str]] = {}
 for _language, _words in COMMON_WORDS.items():
     for _word in _words:
         _LANGUAGES_OF.setdefault(_word, []).append(_language)
+_VOTES = {
+    word: [(language, 1.0 / len(languages)) for language in languages]
+    for word, languages in _LANGUAGES_OF.items()
+}
 
 _ALGORITHMS = {
     "en": "english",
@@ -26,28 +31,41 @@ _ALGORITHMS = {
     "it": "italian",
 }
 _WORD = re.compile(r"[^\W_]+(?:_[^\W_]+)*")
-_SPANISH_MARKS = re.compile(r"[¿¡ñ]|ción\b|\b\w+mente\b")
+_RUNS = re.compile(r"\w+")
+_SPANISH_MARKS = re.compile(r"[¿¡ñ]|ción\b|\wmente\b")
 
 
 def detect_language(text: str, default: str = DEFAULT_LANGUAGE) -> str:
     """ISO 639-1 code of the language whose commonest words make up most of `text`."""
     counts = dict.fromkeys(COMMON_WORDS, 0.0)
-    for word in re.findall(r"[^\W\d_]+", text[:6000].lower()):
-        languages = _LANGUAGES_OF.get(word, ())
-        for language in languages:
-            counts[language] += 1.0 / len(languages)
+    for word in filter(_VOTES.__contains__, _RUNS.findall(text[:6000].lower())):
+        for language, vote in _VOTES[word]:
+            counts[language] += vote
     if _SPANISH_MARKS.search(text[:6000]):
         counts["es"] += 0.75
     best = max(counts, key=lambda language: counts[language])
     return best if counts[best] > 0 else default
 
 
+class _WithoutMarks(dict[int, int | None]):
+    """For str.translate: combining characters go, the others stay; filled as characters are met."""
+
+    def __missing__(self, code: int) -> int | None:
+        kept = None if unicodedata.combining(chr(code)) else code
+        if len(self) < _MAX_REMEMBERED:
+            self[code] = kept
+        return kept
+
+
+_MAX_REMEMBERED = 1 << 14
+_WITHOUT_MARKS = _WithoutMarks()
+
+
 def fold(text: str) -> str:
     """Lower case without diacritics."""
     if text.isascii():
         return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(c for c in decomposed if not unicodedata.combining(c))
+    return unicodedata.normalize("NFKD", text.casefold()).translate(_WITHOUT_MARKS)
 
 
 def words(text: str) -> list[str]:
@@ -66,9 +84,13 @@ def is_stop_word(word: str) -> bool:
     return word in STOP_WORDS["en"] or word in STOP_WORDS["es"]
 
 
-@lru_cache(maxsize=8)
-def _stemmer(language: str) -> object:
-    return snowballstemmer.stemmer(_ALGORITHMS[language])
+_stemmers = threading.local()  # a stemmer has state of its own: one thread, one stemmer
+
+
+def _stemmer(language: str) -> Stemmer.Stemmer:
+    if not hasattr(_stemmers, language):
+        setattr(_stemmers, language, Stemmer.Stemmer(_ALGORITHMS[language], 0))
+    return getattr(_stemmers, language)
 
 
 @lru_cache(maxsize=200_000)
@@ -76,7 +98,7 @@ def stem(word: str, language: str) -> str:
     """The Snowball stem of a folded word; the word itself in a language without a stemmer."""
     if language not in _ALGORITHMS or not word.isalpha():
         return word
-    return str(_stemmer(language).stemWord(word))  # type: ignore[attr-defined]
+    return str(_stemmer(language).stemWord(word))
 
 
 def stems(text: str, language: str) -> list[str]:

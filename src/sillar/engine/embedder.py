@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,17 +95,37 @@ class Embedder:
         if not texts:
             return vectors, 0
         loop = asyncio.get_running_loop()
-        prefix = self._spec.prefixes.get(kind, "")
-        tokens = await asyncio.to_thread(lambda: [self._tokens(prefix + text) for text in texts])
-        for batch in batches([len(t) for t in tokens], BATCH_TOKENS):
-            chosen = [tokens[i] for i in batch]
+        groups = self._groups([self._spec.prefixes.get(kind, "") + text for text in texts])
+        total = 0
+        group = await asyncio.to_thread(next, groups, None)
+        while group is not None:
+            places, tokens = group
             # One thread, first come first served: a large job lets others in between its batches.
-            vectors[batch] = await loop.run_in_executor(self._thread, self._encoder.encode, chosen)
-        return vectors, sum(map(len, tokens))
+            encoding = loop.run_in_executor(self._thread, self._encoder.encode, tokens)
+            vectors[places], group = await asyncio.gather(encoding, asyncio.to_thread(next, groups, None))
+            total += sum(map(len, tokens))
+        return vectors, total
 
     def close(self) -> None:
         """After the current batch."""
         self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _groups(self, texts: Sequence[str]) -> Iterator[tuple[list[int], list[NDArray[np.int32]]]]:
+        """Places of texts of similar length, longest first, and their tokens: a batch at a time, so that one
+        is tokenised while the one before is encoded.
+        """
+        places: list[int] = []
+        tokens: list[NDArray[np.int32]] = []
+        room = BATCH_TOKENS
+        for place in sorted(range(len(texts)), key=lambda i: -len(texts[i])):
+            found = self._tokens(texts[place])
+            if places and len(found) > room:
+                yield places, tokens
+                places, tokens, room = [], [], BATCH_TOKENS
+            places.append(place)
+            tokens.append(found)
+            room -= len(found)
+        yield places, tokens
 
     def _tokens(self, text: str) -> NDArray[np.int32]:
         tokens = self._tokenize(text)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from sillar import _native
 from sillar.errors import ModelFormatError
@@ -21,8 +22,8 @@ _LEAF_FLAG, _LABEL = 0x100, 0x800000FF
 _MAX_CHARSMAP = 1 << 24
 _MAX_KEY_BYTES = 64
 _MAX_VISITS = 1 << 20
-_SEGMENT = re.compile(f"{SPACE}?[^{SPACE}]+|{SPACE}")
-_CACHED_SEGMENTS, _CACHED_LENGTH = 1 << 15, 64
+_WORDS = re.compile(f"(?:{SPACE}?[^{SPACE}]+|{SPACE}){{1,64}}")
+"""So many words are split at once: the memory of a split grows with its text."""
 _MAX_PIECE = 256
 _UNKNOWN_PENALTY = 10.0
 
@@ -43,10 +44,7 @@ class UnigramModel:
         tokens = [ids[piece] for piece in pieces]
         scores = [vocabulary.scores[token] for token in tokens]
         self._split = _native.Unigram(pieces, tokens, scores, unknown, min(scores) - _UNKNOWN_PENALTY).split
-        self._by_word = not any(
-            SPACE in piece.lstrip(SPACE) or piece.startswith(SPACE * 2) for piece in pieces
-        )
-        self._cached = lru_cache(_CACHED_SEGMENTS)(self._split)
+        self._by_word = re.search(f"[^\0]{SPACE}", "\0".join(pieces)) is None
         self.add_space_prefix = vocabulary.flag("add_space_prefix", True)
         self._squeeze = vocabulary.flag("remove_extra_whitespaces", True)
         self._normalise = Normaliser(vocabulary.metadata.get("tokenizer.ggml.precompiled_charsmap"))
@@ -60,8 +58,8 @@ class UnigramModel:
             return []
         text = (SPACE if first and self.add_space_prefix else "") + text.replace(" ", SPACE)
         tokens: list[int] = []
-        for segment in _SEGMENT.findall(text) if self._by_word else [text]:
-            found = self._cached(segment) if len(segment) <= _CACHED_LENGTH else self._split(segment)
+        for segment in _WORDS.findall(text) if self._by_word else [text]:
+            found = self._split(segment)
             # One unknown token stands for a whole run of unknown characters.
             repeated = tokens and tokens[-1] == self._unknown == found[0]
             tokens += found[1:] if repeated else found
@@ -106,7 +104,11 @@ def _read_charsmap(charsmap: Any) -> list[tuple[str, str]]:
     if charsmap is None:
         return []
     try:
-        raw = charsmap if isinstance(charsmap, bytes) else bytes(value & 0xFF for value in charsmap)
+        raw = (
+            charsmap
+            if isinstance(charsmap, bytes)
+            else np.array(charsmap, np.int64).astype(np.uint8).tobytes()
+        )
         (size,) = struct.unpack_from("<I", raw)
         if len(raw) > _MAX_CHARSMAP or size % 4 or size > len(raw) - 4:
             raise ModelFormatError("The normalisation map's sizes do not fit.")
@@ -114,17 +116,18 @@ def _read_charsmap(charsmap: Any) -> list[tuple[str, str]]:
         found = _walk(units)
         blob = raw[4 + size :]
         return [(key.decode(), blob[start : blob.index(0, start)].decode()) for key, start in found]
-    except (struct.error, TypeError, ValueError) as error:
+    except (struct.error, OverflowError, TypeError, ValueError) as error:
         raise ModelFormatError(f"The normalisation map is malformed: {error}") from error
 
 
 def _walk(units: Sequence[int]) -> list[tuple[bytes, int]]:
     """(key, place of its replacement) of every path. Subtrees may be shared; a cycle is refused."""
     siblings: dict[int, list[int]] = {}
-    for position, unit in enumerate(units):
-        label = unit & _LABEL
-        if position and 0 < label < 256:
-            siblings.setdefault(position ^ label, []).append(position)
+    labels = np.array(units, np.int64) & _LABEL
+    places = np.flatnonzero((labels > 0) & (labels < 256))
+    places = places[places > 0]
+    for place, parent in zip(places.tolist(), (places ^ labels[places]).tolist(), strict=True):
+        siblings.setdefault(parent, []).append(place)
     found: list[tuple[bytes, int]] = []
     stack = [(b"", _children(units[0], 0))] if units else []
     visits = 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sillar.errors import ModelFormatError
 
@@ -33,7 +35,8 @@ class Vocabulary:
     """tokenizer.ggml.model: gpt2, llama, t5 or bert."""
     pre: str
     tokens: Sequence[str]
-    types: Sequence[TokenType]
+    types: NDArray[np.uint8]
+    """A TokenType for each token."""
     scores: Sequence[float]
     """Empty where the model has none."""
     metadata: Mapping[str, Any]
@@ -63,11 +66,10 @@ class Vocabulary:
 
     def ids_of(self, *types: TokenType) -> dict[str, int]:
         """Text to id of the tokens of these types; of doubled texts the first."""
-        wanted = set(types)
         found: dict[str, int] = {}
-        for index, (text, kind) in enumerate(zip(self.tokens, self.types, strict=True)):
-            if kind in wanted and text:
-                found.setdefault(text, index)
+        for index in np.flatnonzero(np.isin(self.types, types)).tolist():
+            found.setdefault(self.tokens[index], index)
+        found.pop("", None)
         return found
 
 
@@ -90,8 +92,11 @@ def _texts(metadata: Mapping[str, Any], key: str) -> list[str]:
     values = metadata.get(key)
     if isinstance(values, str | bytes) or not isinstance(values, Sequence):
         raise ModelFormatError(f"The model file has no list {key}.")
-    texts = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in values]
-    if not all(isinstance(text, str) and len(text) <= MAX_TOKEN_BYTES for text in texts):
+    kinds = set(map(type, values))
+    texts = list(values)
+    if bytes in kinds:
+        texts = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in texts]
+    if not kinds <= {str, bytes} or max(map(len, texts), default=0) > MAX_TOKEN_BYTES:
         raise ModelFormatError(f"{key} holds something else than short texts.")
     return texts
 
@@ -108,22 +113,29 @@ def read_merges(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
     return merges
 
 
-def _types(metadata: Mapping[str, Any], count: int) -> list[TokenType]:
-    values = metadata.get("tokenizer.ggml.token_type")
-    if values is None:
-        return [TokenType.NORMAL] * count
-    if not isinstance(values, Sequence) or len(values) < count:
-        raise ModelFormatError("tokenizer.ggml.token_type does not fit the tokens.")
-    known = {int(kind): kind for kind in TokenType}
-    return [known.get(value, TokenType.NORMAL) for value in values[:count]]
+def _types(metadata: Mapping[str, Any], count: int) -> NDArray[np.uint8]:
+    if metadata.get("tokenizer.ggml.token_type") is None:
+        return np.full(count, TokenType.NORMAL, np.uint8)
+    values = _numbers(metadata, "tokenizer.ggml.token_type", count)
+    return np.where(np.isin(values, list(TokenType)), values, TokenType.NORMAL).astype(np.uint8)
 
 
 def _scores(metadata: Mapping[str, Any], count: int) -> list[float]:
-    values = metadata.get("tokenizer.ggml.scores")
-    if values is None:
+    if metadata.get("tokenizer.ggml.scores") is None:
         return []
+    scores: list[float] = _numbers(metadata, "tokenizer.ggml.scores", count).tolist()
+    return scores
+
+
+def _numbers(metadata: Mapping[str, Any], key: str, count: int) -> NDArray[np.float64]:
+    """The first `count` numbers of a list. Raises ModelFormatError."""
+    values = metadata[key]
     if not isinstance(values, Sequence) or len(values) < count:
-        raise ModelFormatError("tokenizer.ggml.scores does not fit the tokens.")
-    if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
-        raise ModelFormatError("tokenizer.ggml.scores holds something else than finite numbers.")
-    return [float(value) for value in values[:count]]
+        raise ModelFormatError(f"{key} does not fit the tokens.")
+    try:
+        numbers = np.array(values[:count], np.float64) if set(map(type, values)) <= {int, float} else None
+    except OverflowError:
+        numbers = None
+    if numbers is None or not np.isfinite(numbers).all():
+        raise ModelFormatError(f"{key} holds something else than finite numbers.")
+    return numbers
