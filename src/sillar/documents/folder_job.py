@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BATCH_CHUNKS = 64
 FIRST_CHUNKS = 16
-"""The encoder has to wait for the first batch."""
+"""A batch where the encoder would have to wait for more."""
 
 
 def chunked(
@@ -90,7 +90,9 @@ class FolderJob:
         async with Background() as background:
             while (item := await queue.get()) is not None:
                 pending.append(item)
-                if sum(len(one.chunks) for one in pending) >= BATCH_CHUNKS or len(pending) >= 256:
+                chunks = sum(len(one.chunks) for one in pending)
+                idle = queue.empty() and chunks >= FIRST_CHUNKS
+                if idle or chunks >= BATCH_CHUNKS or len(pending) >= 256:
                     await self._flush(pending, background)
                     pending = []
             if pending:
