@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +37,8 @@ from sillar.engine.native import NativeOptions
 
 SAME = "bge-small-en-v1.5"
 PEER = "onnxruntime"
+PEER_BY_32 = "onnxruntime, 32 texts a call"
+"""Of similar length, as sentence-transformers does it unless told otherwise; PEER takes what is fastest."""
 CORPUS = (Part("python3.11-doc", "usr/share/doc/python3.11/html/faq/*.html", "faq"),)
 
 
@@ -45,8 +48,10 @@ class OnnxRuntime:
     dim = 384
     fingerprint = "onnxruntime"
 
-    def __init__(self, worker: Worker, model: Path, threads: int, folder: Path) -> None:
+    def __init__(self, worker: Worker, model: Path, threads: int, folder: Path, batch: int = 0) -> None:
+        """`batch`: texts a call, 0 for the fastest number that tune() finds."""
         self._worker = worker
+        self._batch = batch
         self._path = str(folder / "vectors.npy")
         vocabulary = model.with_name("vocab.txt")
         self.about: dict[str, Any] = worker.call(
@@ -59,7 +64,8 @@ class OnnxRuntime:
 
     async def embed(self, texts: Sequence[str], kind: Literal["query", "passage"]) -> NDArray[np.float32]:
         assert kind == "passage"
-        await asyncio.to_thread(self._worker.call, "embed", texts=list(texts), path=self._path)
+        request = {"texts": list(texts), "path": self._path, "batch": self._batch}
+        await asyncio.to_thread(partial(self._worker.call, "embed", **request))
         vectors: NDArray[np.float32] = np.load(self._path)
         return vectors
 
@@ -155,11 +161,15 @@ def main() -> None:
         same = hub.resolve(SAME)
         options = NativeOptions(threads=arguments.threads)
         with Worker(onnxruntime_python(), "benchmarks.peer_onnxruntime") as worker:
-            peer = OnnxRuntime(worker, same.with_name("model.onnx"), arguments.threads, Path(place))
+            by_32, peer = (
+                OnnxRuntime(worker, same.with_name("model.onnx"), arguments.threads, Path(place), batch)
+                for batch in (32, 0)
+            )
             subjects = {
                 hub.DEFAULT_EMBEDDER: load_embedder(hub.resolve(hub.DEFAULT_EMBEDDER), options),
                 SAME: load_embedder(same, options),
                 PEER: peer,
+                PEER_BY_32: by_32,
             }
             files = sorted(path for path in folder.rglob("*") if path.is_file())
             texts = asyncio.run(chunks_of(files))

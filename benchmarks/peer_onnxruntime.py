@@ -40,27 +40,29 @@ class OnnxEmbedder:
         """Chooses how many texts a call takes: seconds of each number tried."""
         seconds = {}
         for self._batch in TRIED:
-            self._encode(texts[: self._batch])
+            self._encode(texts[: self._batch], self._batch)
             begin = time.perf_counter()
-            self._encode(texts)
+            self._encode(texts, self._batch)
             seconds[self._batch] = time.perf_counter() - begin
         self._batch = min(seconds, key=lambda batch: seconds[batch])
         return {str(batch): value for batch, value in seconds.items()}
 
-    def embed(self, texts: Sequence[str], path: str) -> float:
-        """Writes float32 [texts, dim] to `path` (.npy); the seconds without the writing."""
+    def embed(self, texts: Sequence[str], path: str, batch: int = 0) -> float:
+        """Writes float32 [texts, dim] to `path` (.npy); the seconds without the writing. `batch`: texts a
+        call, 0 for as many as the trial chose.
+        """
         begin = time.perf_counter()
-        vectors = self._encode(texts)
+        vectors = self._encode(texts, batch or self._batch)
         seconds = time.perf_counter() - begin
         np.save(path, vectors)
         return seconds
 
-    def _encode(self, texts: Sequence[str]) -> np.ndarray:
+    def _encode(self, texts: Sequence[str], batch: int) -> np.ndarray:
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         order = sorted(range(len(texts)), key=lambda i: -len(tokens[i]))
         vectors: list[np.ndarray] = [np.empty(0)] * len(texts)
-        for begin in range(0, len(order), self._batch):
-            chosen = order[begin : begin + self._batch]
+        for begin in range(0, len(order), batch):
+            chosen = order[begin : begin + batch]
             for index, state in zip(chosen, self._first_states([tokens[i] for i in chosen]), strict=True):
                 vectors[index] = state / np.linalg.norm(state)
         return np.stack(vectors)

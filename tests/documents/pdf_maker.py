@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def make_pdf(pages: Sequence[Sequence[Any]], rules: Sequence[tuple[int, int, int, int]] = ()) -> bytes:
-    """A PDF with Helvetica text on pages of A4; `rules`: lines drawn on each (from x, y to x, y)."""
+def make_pdf(
+    pages: Sequence[Sequence[Any]],
+    rules: Sequence[tuple[int, int, int, int]] = (),
+    font: str = "Helvetica",
+) -> bytes:
+    """A PDF with text on pages of A4; `rules`: lines drawn on each (from x, y to x, y)."""
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"",
-        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        f"<< /Type /Font /Subtype /Type1 /BaseFont /{font} >>".encode(),
     ]
     kids = []
     for lines in pages:

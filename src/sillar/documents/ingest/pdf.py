@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,8 +11,16 @@ import pypdfium2.raw as pdfium
 
 from sillar.documents.document import Document
 from sillar.documents.ingest.ocr import recognise
-from sillar.documents.ingest.pdf_layout import Line, build_document, check_text_layer, place_tables
-from sillar.documents.ingest.pdf_tables import page_tables
+from sillar.documents.ingest.pdf_columns import aligned_tables
+from sillar.documents.ingest.pdf_layout import (
+    Line,
+    build_document,
+    check_text_layer,
+    has_wide_gaps,
+    place_tables,
+)
+from sillar.documents.ingest.pdf_tables import PdfTable, page_rulings, ruled_tables
+from sillar.documents.ingest.pdf_text import PageText
 from sillar.errors import DocumentError
 
 MAX_PAGES = 5000
@@ -115,6 +122,16 @@ def _outline(pdf: Any) -> dict[tuple[int, str], int]:
     return outline
 
 
+def _tables(page: Any, text_page: Any, text: PageText, lines: Sequence[Line]) -> list[PdfTable]:
+    """The tables of a page, ruled or aligned, from top to bottom."""
+    rulings = page_rulings(page)
+    ruled = ruled_tables(rulings, text_page)
+    aligned = []
+    if has_wide_gaps(lines):  # the boxes of all words take as long as everything else
+        aligned = aligned_tables(text.words(), rulings, [table.box for table in ruled])
+    return sorted([*ruled, *aligned], key=lambda table: -table.box[3])
+
+
 def _page_lines(pdf: Any, number: int) -> list[Line]:
     """The lines of a page in the order of its content; a page that cannot be loaded is empty."""
     try:
@@ -125,57 +142,12 @@ def _page_lines(pdf: Any, number: int) -> list[Line]:
         height = page.get_height()
         text_page = page.get_textpage()
         try:
-            lines = _text_lines(text_page.raw, number, height)
-            return place_tables(lines, page_tables(page, text_page), number, height) if lines else []
+            text = PageText(text_page.raw, number, height)
+            lines = text.lines()
+            return place_tables(lines, _tables(page, text_page, text, lines), number, height) if lines else []
         finally:
             text_page.close()
     except pypdfium2.PdfiumError:
         return []
     finally:
         page.close()
-
-
-def _text_lines(raw: Any, number: int, height: float) -> list[Line]:
-    get_unicode = pdfium.FPDFText_GetUnicode
-    codes = [get_unicode(raw, index) for index in range(max(0, pdfium.FPDFText_CountChars(raw)))]
-    lines: list[Line] = []
-    start = 0
-    for index, code in enumerate([*codes, 10]):
-        if code not in (10, 13):
-            continue
-        if index > start:
-            text = _to_text(codes[start:index])
-            if text.strip():
-                lines.append(_line(raw, _visible(codes, start, index), text, number, height))
-        start = index + 1
-    return lines
-
-
-def _to_text(codes: list[int]) -> str:
-    units = b"".join(
-        code.to_bytes(2, "little") if code < 0x10000 else chr(code).encode("utf-16-le") for code in codes
-    )
-    return units.decode("utf-16-le", errors="replace")
-
-
-def _visible(codes: list[int], start: int, end: int) -> list[int]:
-    return [index for index in range(start, end) if codes[index] > 32 and codes[index] != 0xA0] or [start]
-
-
-def _line(raw: Any, visible: list[int], text: str, page: int, height: float) -> Line:
-    """A line with the box and font size of its first, middle and last visible characters."""
-    left = bottom = 1e9
-    right = top = -1e9
-    sizes = []
-    box = pdfium.FS_RECTF()
-    for index in {visible[0], visible[len(visible) // 2], visible[-1]}:
-        if not pdfium.FPDFText_GetLooseCharBox(raw, index, ctypes.byref(box)):
-            continue
-        sizes.append(abs(box.top - box.bottom))
-        left, right = min(left, box.left), max(right, box.right)
-        bottom, top = min(bottom, box.bottom, box.top), max(top, box.top, box.bottom)
-    if not sizes:
-        return Line(text, page, 0.0, 0, (0.0, 0.0, 0.0, 0.0), height)
-    weight = max(0, pdfium.FPDFText_GetFontWeight(raw, visible[0]))
-    return Line(text, page, round(sorted(sizes)[len(sizes) // 2], 1), weight,
-                (round(left, 1), round(bottom, 1), round(right, 1), round(top, 1)), height)  # fmt: skip

@@ -62,6 +62,13 @@ def place_tables(lines: Sequence[Line], tables: Sequence[PdfTable], page: int, h
     return placed
 
 
+def has_wide_gaps(lines: Sequence[Line]) -> bool:
+    """Whether three lines are much wider than their text, or side by side: columns, maybe of a table."""
+    wide = sum(line.box[2] - line.box[0] > 0.6 * line.size * len(line.text) for line in lines)
+    heights = Counter(round(line.box[1] / max(line.size, 1.0)) for line in lines)
+    return wide >= 3 or sum(count - 1 for count in heights.values()) >= 3
+
+
 def _within(line: Line, box: Box) -> bool:
     x, y = (line.box[0] + line.box[2]) / 2, (line.box[1] + line.box[3]) / 2
     return box[0] <= x <= box[2] and box[1] <= y <= box[3]
@@ -118,7 +125,9 @@ class _Tables:
             abs(a - b) < 2 for a, b in zip(self.columns, table.columns, strict=True)
         )
         # Two columns are as often a name and its value: only bold type makes their first row a header.
-        names = (line.bold_head or len(rows[0]) > 2) and looks_like_header(rows[0], rows[1:])
+        names = table.header
+        if names is None:
+            names = (line.bold_head or len(rows[0]) > 2) and looks_like_header(rows[0], rows[1:])
         if names or not same:
             self.header = rows[0] if names else None
         if names:

@@ -1,5 +1,5 @@
 """Tables of a PDF page by their rulings: horizontal and vertical lines that touch make a grid, and the
-text inside each of its cells is a cell. Tables without vertical rulings stay lines of text.
+text inside each of its cells is a cell. Tables without vertical rulings: see pdf_columns.py.
 """
 
 from __future__ import annotations
@@ -33,14 +33,22 @@ class PdfTable:
     boxes: Sequence[Box]
     columns: Sequence[float]
     """Where the columns begin and end, points from the left."""
+    header: bool | None = None
+    """Whether its first row names the columns; None where that is not known."""
 
 
-def page_tables(page: Any, text_page: Any) -> list[PdfTable]:
-    """The ruled tables of a page, from top to bottom; none where something cannot be read."""
+def page_rulings(page: Any) -> list[Box]:
+    """Thin paths, and the four edges of boxes that are no larger than a table's cell may be; none where
+    something cannot be read.
+    """
     try:
-        rulings = _rulings(page)
+        return _rulings(page)
     except pypdfium2.PdfiumError:
         return []
+
+
+def ruled_tables(rulings: Sequence[Box], text_page: Any) -> list[PdfTable]:
+    """The tables that rulings make, from top to bottom."""
     found = []
     for group in _touching(rulings):
         table = _table(group, text_page)
@@ -51,7 +59,6 @@ def page_tables(page: Any, text_page: Any) -> list[PdfTable]:
 
 
 def _rulings(page: Any) -> list[Box]:
-    """Thin paths, and the four edges of boxes that are no larger than a table's cell may be."""
     width, height = page.get_size()
     lines: list[Box] = []
     for number, item in enumerate(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_PATH], max_depth=3)):
