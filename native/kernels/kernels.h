@@ -36,7 +36,7 @@ struct PackedMatrix {
   const std::byte* data = nullptr;
 };
 // Raised with every change of the layout: packed weights are kept on disk.
-constexpr uint32_t packed_layout_version = 3;
+constexpr uint32_t packed_layout_version = 4;
 size_t packed_bytes(WeightType type, int64_t rows, int64_t cols);
 // What weights of `type` are packed to where many tokens pass them each time, as in an encoder: q8_128, whose
 // products cost a sixth less, for the 4- and 5-bit types with blocks of 32; other types stay what they are.

@@ -112,8 +112,8 @@ void Compute::expanded_part(const Matrix& up, const kernels::Activations& x, int
 
 void Compute::expand_tile(const Matrix* gate, const Matrix& up, kernels::MatmulTask part,
                           const kernels::Activations& out, int worker) const {
-  float* result = row(worker) + row_bytes_ / sizeof(float);
-  float* ups = result + max_tile_floats;
+  float* ups = row(worker) + row_bytes_ / sizeof(float);
+  float* gates = ups + max_tile_floats;
   part.out_stride = part.row_end - part.row_begin;
   const auto product = [&](const Matrix& matrix, float* tile) {
     part.weights = &matrix.packed;
@@ -121,18 +121,13 @@ void Compute::expand_tile(const Matrix* gate, const Matrix& up, kernels::MatmulT
     part.out = tile - part.token_begin * part.out_stride - part.row_begin;
     table_.matmul->matmul(part, matmul_scratch(worker));
   };
-  const int64_t floats = (part.token_end - part.token_begin) * part.out_stride;
-  if (gate != nullptr) {
-    product(*gate, result);
-    product(up, ups);
-    table_.vector->silu_mul(result, ups, floats, result);
-  } else {
-    product(up, result);
-    table_.vector->gelu(result, floats, result);
-  }
+  if (gate != nullptr) product(*gate, gates);
+  product(up, ups);
   for (int64_t t = part.token_begin; t < part.token_end; ++t) {
-    const float* values = result + (t - part.token_begin) * part.out_stride - part.row_begin;
-    table_.matmul->quantize(values, part.row_begin, part.row_end, t, out);
+    const int64_t width = part.out_stride, at = (t - part.token_begin) * width;
+    if (gate != nullptr) table_.vector->silu_mul(gates + at, ups + at, width, ups + at);
+    else table_.vector->gelu(ups + at, width, ups + at);
+    table_.matmul->quantize(ups + at - part.row_begin, part.row_begin, part.row_end, t, out);
   }
 }
 

@@ -12,12 +12,13 @@ namespace {
 constexpr int64_t dense_tokens = 1024;
 constexpr int64_t dense_elements = 64 * 1024;  // of keys, and of values
 constexpr int dense_rows = 6;
+constexpr int64_t dense_stride = dense_tokens + 16;  // of scores: rows 4 KiB apart would share a set of the cache
 constexpr float masked_score = -1e30f;  // finite: 2^x needs no clamp
 
 struct DenseScratch {
   alignas(64) uint32_t keys[dense_elements / 2];
   alignas(64) uint32_t values[dense_elements / 2];
-  alignas(64) float scores[dense_rows][dense_tokens];
+  alignas(64) float scores[dense_rows][dense_stride];
   alignas(64) uint16_t queries[dense_rows * max_head_dim];
 };
 static_assert(sizeof(DenseScratch) <= sizeof(Scratch));
@@ -149,7 +150,7 @@ template <int R, int C>
 SILLAR_INLINE void dense_value_columns(const DenseScratch& s, const EncoderAttentionTask& task, int64_t row, int64_t d,
                                        const float (&factor)[R]) {
   __m512 acc[R][C];
-  multiply_pairs<R, C>(s.values + d, 16, task.head_dim, reinterpret_cast<const uint16_t*>(s.scores[0]), 2 * dense_tokens,
+  multiply_pairs<R, C>(s.values + d, 16, task.head_dim, reinterpret_cast<const uint16_t*>(s.scores[0]), 2 * dense_stride,
                        (task.tokens + 1) / 2, acc);
   for (int r = 0; r < R; ++r)
     for (int c = 0; c < C; ++c)

@@ -14,23 +14,29 @@ constexpr int64_t stream_tokens_max = 32;
 void matmul(const MatmulTask& task, std::byte* scratch) {
   if (is_float(task.weights->type)) return matmul_float_avx512(task, scratch);
   if (task.token_end - task.token_begin <= stream_tokens_max) return matmul_stream_avx512(task);
+  if (task.weights->type == WeightType::q8_128) return matmul_bytes_avx512(task, scratch);
   matmul_panel_avx512(task, scratch);
 }
 
 float largest_of(const float* x, int64_t n) {
-  __m512 most = _mm512_setzero_ps();
-  for (int64_t i = 0; i < n; i += 16) most = _mm512_max_ps(_mm512_abs_ps(_mm512_loadu_ps(x + i)), most);
-  return _mm512_reduce_max_ps(most);
+  __m512 even = _mm512_setzero_ps(), odd = even;
+  for (int64_t i = 0; i < n; i += group_cols) {
+    even = _mm512_max_ps(_mm512_abs_ps(_mm512_loadu_ps(x + i)), even);
+    odd = _mm512_max_ps(_mm512_abs_ps(_mm512_loadu_ps(x + i + 16)), odd);
+  }
+  return _mm512_reduce_max_ps(_mm512_max_ps(even, odd));
+}
+
+// 16 of x, at most 127 in magnitude once scaled. The maximum gives its second operand for NaN.
+__m512i scaled_to_int(const float* x, __m512 inverse) {
+  return _mm512_cvtps_epi32(_mm512_max_ps(_mm512_mul_ps(_mm512_loadu_ps(x), inverse), _mm512_set1_ps(-127)));
 }
 
 void quantize_group(const float* x, float largest, int64_t token, int64_t group, const Activations& out) {
   const int64_t at = token * (out.cols / group_cols) + group;
   const bool usable = largest > 1e-30f;
   const __m512 inverse = _mm512_set1_ps(usable ? 127.0f / largest : 0);
-  const __m512 low = _mm512_set1_ps(-127), high = _mm512_set1_ps(127);
-  const auto rounded = [&](const float* v) {  // max first: it gives its second operand for NaN
-    return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(_mm512_mul_ps(_mm512_loadu_ps(v), inverse), low), high));
-  };
+  const auto rounded = [&](const float* v) { return scaled_to_int(v, inverse); };
   const __m512i first = rounded(x), second = rounded(x + 16);
   int8_t* values = out.values + token * out.cols + group * group_cols;
   _mm_storeu_si128(reinterpret_cast<__m128i*>(values), _mm512_cvtepi32_epi8(first));
@@ -58,12 +64,8 @@ __m128 largest_of_four(const float* x) {
 
 // Two groups of x as 64 bytes.
 __m512i rounded_pair(const float* x, __m512 inverse0, __m512 inverse1) {
-  const __m512 low = _mm512_set1_ps(-127), high = _mm512_set1_ps(127);
-  const auto rounded = [&](const float* p, __m512 inverse) {  // max first: it gives its second operand for NaN
-    return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(_mm512_mul_ps(_mm512_loadu_ps(p), inverse), low), high));
-  };
-  const __m512i first = _mm512_packs_epi32(rounded(x, inverse0), rounded(x + 16, inverse0));
-  const __m512i second = _mm512_packs_epi32(rounded(x + 32, inverse1), rounded(x + 48, inverse1));
+  const __m512i first = _mm512_packs_epi32(scaled_to_int(x, inverse0), scaled_to_int(x + 16, inverse0));
+  const __m512i second = _mm512_packs_epi32(scaled_to_int(x + 32, inverse1), scaled_to_int(x + 48, inverse1));
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   return _mm512_permutexvar_epi32(order, _mm512_packs_epi16(first, second));
 }

@@ -75,7 +75,8 @@ static constexpr int64_t m_offset(PackedFormat f) { return d_offset(f) + 32; }
 static constexpr int64_t scale_offset(PackedFormat f) { return d_offset(f) + (f.has_min ? 64 : 32); }
 static constexpr int64_t min_offset(PackedFormat f) { return scale_offset(f) + block_groups(f) * tile_rows; }
 static constexpr int64_t packed_block_bytes(PackedFormat f) {
-  return scale_offset(f) + block_groups(f) * f.scale_bytes * tile_rows;
+  const int64_t bytes = scale_offset(f) + block_groups(f) * f.scale_bytes * tile_rows;
+  return f.block_cols == 128 ? (bytes + 63) / 64 * 64 : bytes;  // read in place: whole cache lines
 }
 
 // Bytes of 16 packed rows.

@@ -1,0 +1,120 @@
+// What the AVX-512 kernels for many tokens share: how a product is cut into register tiles of 64 rows x 3 tokens, the
+// inner loop, and where a tile's sums come from and go to.
+//
+// All columns of 64 rows would not stay in L1, so the columns come in chunks; fp32 sums wait in `acc` from chunk to
+// chunk, so that they add up in order. The tile that sees the last columns stores the result itself.
+#pragma once
+
+#include "kernels/matmul/avx512_unpack.h"
+#include "kernels/matmul/tokens.h"
+
+namespace sillar::kernels {
+namespace {
+
+constexpr int64_t token_block = 512;
+constexpr int panel_vectors = 4;  // 64 rows
+constexpr int token_tile = 3;
+using Sums = float[token_block * panel_vectors * tile_rows];
+
+struct Place {
+  const MatmulTask& task;
+  int64_t row;       // of the task's product
+  bool first, last;  // of the chunks of columns
+  Tokens x;
+  float* acc;
+  float* out;
+};
+
+inline Place place(const MatmulTask& task, int64_t row, int64_t token, int64_t group, int64_t groups, float* acc) {
+  const int64_t all = task.x->cols / group_cols;
+  return {task, row, group == 0, group + groups == all, tokens_at(*task.x, token, group), acc,
+          task.out + token * task.out_stride + row};
+}
+
+// Calls tile(Constant<n>, place) for each n tokens of [0, tokens).
+template <int vectors, class Tile>
+[[gnu::always_inline]] inline void for_tiles(const Place& from, int64_t tokens, const Tile& tile) {
+  const auto at = [&](int64_t token) -> Place {
+    return {from.task, from.row, from.first, from.last, advanced(from.x, token), from.acc + token * vectors * tile_rows,
+            from.out + token * from.task.out_stride};
+  };
+  int64_t token = 0;
+  for (; token + token_tile <= tokens; token += token_tile) tile(Constant<token_tile>{}, at(token));
+  if (tokens - token == 2) tile(Constant<2>{}, at(token));
+  if (tokens - token == 1) tile(Constant<1>{}, at(token));
+}
+
+// Calls rows(Constant<vectors>, row, token, tokens) for each up to 64 rows and 512 tokens of a task.
+template <class Rows>
+void for_panels(const MatmulTask& task, const Rows& rows) {
+  for (int64_t token = task.token_begin; token < task.token_end; token += token_block) {
+    const int64_t tokens = task.token_end - token < token_block ? task.token_end - token : token_block;
+    for (int64_t row = task.row_begin; row < task.row_end; row += panel_vectors * tile_rows) {
+      const int64_t vectors = (task.row_end - row + tile_rows - 1) / tile_rows;
+      if (vectors >= 4) rows(Constant<4>{}, row, token, tokens);
+      else if (vectors == 3) rows(Constant<3>{}, row, token, tokens);
+      else if (vectors == 2) rows(Constant<2>{}, row, token, tokens);
+      else rows(Constant<1>{}, row, token, tokens);
+    }
+  }
+}
+
+// acc += integer dot products of `quads` quads, `quad_step` bytes apart, of row vectors `step` bytes apart; `values`
+// steps by `cols` from token to token.
+template <int quads, int quad_step, int vectors, int tokens>
+[[gnu::always_inline]] inline void add_dots(const uint8_t* operands, int64_t step, const int8_t* values, int64_t cols,
+                                            __m512i (&acc)[tokens][vectors]) {
+  unroll<quads>([&](auto q) {
+    __m512i value[tokens];
+    unroll<tokens>([&](auto t) { value[t.value] = broadcast32(values + t.value * cols + 4 * q.value); });
+    unroll<vectors>([&](auto r) {
+      const __m512i operand = load512(operands + r.value * step + q.value * quad_step);
+      unroll<tokens>([&](auto t) {
+        acc[t.value][r.value] = _mm512_dpbusd_epi32(acc[t.value][r.value], operand, value[t.value]);
+      });
+    });
+  });
+}
+
+// Calls f(t, r) for each token and row vector of a tile.
+template <int vectors, int tokens, class F>
+[[gnu::always_inline]] inline void for_sums(const F& f) {
+  unroll<tokens>([&](auto t) { unroll<vectors>([&](auto r) { f(t.value, r.value); }); });
+}
+
+// The sums of the chunks before; fetches what the result is to be added to.
+template <int vectors, int tokens>
+[[gnu::always_inline]] inline void begin_sums(const Place& at, __m512 (&acc)[tokens][vectors]) {
+  if (at.last && at.task.add_to_out)
+    for_sums<vectors, tokens>([&](int t, int r) {
+      _mm_prefetch(reinterpret_cast<const char*>(at.out + t * at.task.out_stride + r * tile_rows), _MM_HINT_T0);
+    });
+  for_sums<vectors, tokens>([&](int t, int r) {
+    acc[t][r] = at.first ? _mm512_setzero_ps() : _mm512_load_ps(at.acc + (t * vectors + r) * tile_rows);
+  });
+}
+
+// Puts the sums where the next chunk finds them or, after the last, the result where the task wants it.
+template <int vectors, int tokens>
+[[gnu::always_inline]] inline void end_sums(const Place& at, __m512 (&acc)[tokens][vectors]) {
+  if (!at.last) {
+    for_sums<vectors, tokens>([&](int t, int r) { _mm512_store_ps(at.acc + (t * vectors + r) * tile_rows, acc[t][r]); });
+    return;
+  }
+  const MatmulTask& task = at.task;
+  __mmask16 rows[vectors];
+  unroll<vectors>([&](auto r) { rows[r.value] = row_mask(task.row_end - at.row - r.value * tile_rows); });
+  const auto out = [&](int t, int r) { return at.out + t * task.out_stride + r * tile_rows; };
+  if (task.bias)
+    for_sums<vectors, tokens>([&](int t, int r) {
+      acc[t][r] = _mm512_add_ps(acc[t][r], _mm512_maskz_loadu_ps(rows[r], task.bias + at.row + r * tile_rows));
+    });
+  if (task.add_to_out)
+    for_sums<vectors, tokens>([&](int t, int r) {
+      acc[t][r] = _mm512_add_ps(_mm512_maskz_loadu_ps(rows[r], out(t, r)), acc[t][r]);
+    });
+  for_sums<vectors, tokens>([&](int t, int r) { _mm512_mask_storeu_ps(out(t, r), rows[r], acc[t][r]); });
+}
+
+}  // namespace
+}  // namespace sillar::kernels
