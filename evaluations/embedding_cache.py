@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import platformdirs
@@ -23,7 +23,7 @@ def default_path() -> Path:
 class CachedEmbedder:
     """A TextEmbedder that asks `embedder` only for texts that it never embedded before.
 
-    Keyed by the embedder's fingerprint, the kind and the text; float32, as they came.
+    Keyed by the embedder's fingerprint, the kind and the text; vectors are kept as they came.
     """
 
     def __init__(self, embedder: TextEmbedder, path: Path | None = None) -> None:
@@ -35,7 +35,7 @@ class CachedEmbedder:
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID"
         )
-        self._known: dict[bytes, NDArray[np.float32]] = {}
+        self._known: dict[bytes, NDArray[Any]] = {}
 
     @property
     def dim(self) -> int:
@@ -47,24 +47,50 @@ class CachedEmbedder:
 
     async def embed(self, texts: Sequence[str], kind: Literal["query", "passage"]) -> NDArray[np.float32]:
         """[texts, dim], unit length."""
-        keys = [self._key(text, kind) for text in texts]
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if not self._has(key)}
-        if missing:
-            vectors = await self._embedder.embed(list(missing.values()), kind)
-            with self._db:
-                rows = [
-                    (key, row.astype(np.float32).tobytes()) for key, row in zip(missing, vectors, strict=True)
-                ]
-                self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
-            self._known.update(zip(missing, vectors, strict=True))
-        return np.array([self._known[key] for key in keys], np.float32).reshape(len(texts), self.dim)
 
-    def _has(self, key: bytes) -> bool:
+        async def embed(missing: Sequence[str]) -> list[NDArray[np.float32]]:
+            return list(await self._embedder.embed(missing, kind))
+
+        found = await self._rows(texts, kind, np.float32, embed)
+        return np.array(found, np.float32).reshape(len(texts), self.dim)
+
+    async def embed_tokens(
+        self, texts: Sequence[str], kind: Literal["query", "passage"]
+    ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+        """As the embedder's, rounded to float16: tokens take much room."""
+
+        async def embed(missing: Sequence[str]) -> list[NDArray[np.float32]]:
+            vectors, tokens = await self._embedder.embed_tokens(missing, kind)
+            return [np.concatenate([one[None], rows]) for one, rows in zip(vectors, tokens, strict=True)]
+
+        found = await self._rows(texts, f"tokens of a {kind}", np.float16, embed)
+        whole = [rows.reshape(-1, self.dim).astype(np.float32) for rows in found]
+        vectors = np.array([rows[0] for rows in whole], np.float32).reshape(len(texts), self.dim)
+        return vectors, [rows[1:] for rows in whole]
+
+    async def _rows(
+        self,
+        texts: Sequence[str],
+        kind: str,
+        dtype: type[np.floating[Any]],
+        embed: Callable[[Sequence[str]], Awaitable[list[NDArray[np.float32]]]],
+    ) -> list[NDArray[Any]]:
+        keys = [self._key(text, kind) for text in texts]
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if not self._has(key, dtype)}
+        if missing:
+            rows = [row.astype(dtype) for row in await embed(list(missing.values()))]
+            with self._db:
+                blobs = [(key, row.tobytes()) for key, row in zip(missing, rows, strict=True)]
+                self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", blobs)
+            self._known.update(zip(missing, rows, strict=True))
+        return [self._known[key] for key in keys]
+
+    def _has(self, key: bytes, dtype: type[np.floating[Any]]) -> bool:
         if key not in self._known:
             row = self._db.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
             if row is None:
                 return False
-            self._known[key] = np.frombuffer(row[0], np.float32)
+            self._known[key] = np.frombuffer(row[0], dtype)
         return True
 
     def _key(self, text: str, kind: str) -> bytes:

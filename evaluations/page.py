@@ -42,11 +42,11 @@ _QUOTE = """## Answers without a language model
 
     python -m evaluations.answers xquad-en.json xquad-es.json --style quote --unanswerable --json
 
-The answer is the sentence that scores best: its cosine, the question's words that it holds weighed by
-their rarity, its passage's score; across languages also the words that mean the same
-(documents/alignment.py). Unanswerable: the same questions with their own paragraph out of
-the index; the other paragraphs of its article stay. Contained cannot be read across languages, where answer
-and passage are in different ones.
+The answer is the sentence that scores best: its cosine, how much of the question it and its passage say
+token by token (documents/late_interaction.py), the question's words that it holds weighed by their rarity,
+its passage's score; across languages also the words that mean the same (documents/alignment.py).
+Unanswerable: the same questions with their own paragraph out of the index; the other paragraphs of its
+article stay. Contained cannot be read across languages, where answer and passage are in different ones.
 
 """
 _CALIBRATION = """## Risk and coverage

@@ -1,7 +1,9 @@
 // The encoder as Python sees it: token arrays in, unit vectors or scores of pairs out.
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/vector.h>
 
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "bind/model_file.h"
@@ -33,6 +35,20 @@ class PyEncoder {
     const std::lock_guard lock(mutex_);
     encoder_.encode(texts, out.data());
     return out;
+  }
+
+  auto encode_tokens(const std::vector<Tokens>& arrays) {
+    const auto texts = spans(arrays);
+    size_t tokens = 0;
+    for (const auto& text : texts) tokens += text.size();
+    auto out = new_array<float>({texts.size(), static_cast<size_t>(dim())});
+    auto rows = new_array<float>({tokens, static_cast<size_t>(dim())});
+    {
+      nb::gil_scoped_release release;
+      const std::lock_guard lock(mutex_);
+      encoder_.encode(texts, out.data(), rows.data());
+    }
+    return std::make_pair(std::move(out), std::move(rows));
   }
 
   auto score(const std::vector<Tokens>& arrays, const Tokens& first) {
@@ -75,6 +91,7 @@ void bind_encoder(nb::module_& module) {
       .def_prop_ro("vocab_size", &PyEncoder::vocab)
       .def_prop_ro("scores_pairs", &PyEncoder::scores_pairs)
       .def("encode", &PyEncoder::encode, nb::arg("texts"))
+      .def("encode_tokens", &PyEncoder::encode_tokens, nb::arg("texts"))
       .def("score", &PyEncoder::score, nb::arg("texts"), nb::arg("first"));
 }
 

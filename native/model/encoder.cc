@@ -81,13 +81,15 @@ void Encoder::check(std::span<const std::span<const int32_t>> texts) const {
   }
 }
 
-void Encoder::encode(std::span<const std::span<const int32_t>> texts, float* out) {
+void Encoder::encode(std::span<const std::span<const int32_t>> texts, float* out, float* tokens) {
   if (scores_pairs()) throw Error(ErrorKind::invalid_request, "a reranker scores pairs; it has no embeddings");
+  token_rows_ = tokens;
   run(texts, {}, out);
 }
 
 void Encoder::score(std::span<const std::span<const int32_t>> texts, std::span<const int32_t> first, float* out) {
   if (!scores_pairs()) throw Error(ErrorKind::invalid_request, "an embedding model does not score pairs");
+  token_rows_ = nullptr;
   if (first.size() != texts.size()) throw Error(ErrorKind::invalid_request, "one length of the first part a pair");
   for (size_t i = 0; i < texts.size(); ++i) {
     const auto count = static_cast<int64_t>(texts[i].size());
@@ -128,6 +130,7 @@ void Encoder::run_pass(std::span<const std::span<const int32_t>> texts, float* o
       transform_rows(layer, task * range, std::min(task * range + range, tokens_), worker);
     });
   }
+  if (token_rows_ != nullptr) copy_tokens();
   scores_pairs() ? rank_texts(out) : pool_texts(out);
   texts_.clear();
   tokens_ = 0;
@@ -227,6 +230,13 @@ void Encoder::transform_together(const EncoderLayer& layer) {
   const Product down[] = {{&layer.down, &act_ffn_, x_, dim(), true}};
   compute_.products(down, tokens_);
   normalize(layer.ffn_norm, layer.ffn_norm_bias);
+}
+
+void Encoder::copy_tokens() {
+  const int64_t n = dim();
+  std::copy_n(x_, tokens_ * n, token_rows_);
+  for (int64_t t = 0; t < tokens_; ++t) to_unit_length(token_rows_ + t * n, n);
+  token_rows_ += tokens_ * n;
 }
 
 void Encoder::pool_texts(float* out) {

@@ -46,8 +46,9 @@ class Encoder {
   bool scores_pairs() const { return w_.h.pooling == Pooling::rank; }
   int64_t max_tokens() const { return w_.h.context; }
   // texts: each 1 .. max_tokens() tokens within the vocabulary (Error(invalid_request) otherwise).
-  // out: [texts][dim()], unit length. Only where not scores_pairs().
-  void encode(std::span<const std::span<const int32_t>> texts, float* out);
+  // out: [texts][dim()], unit length. tokens, where not null: [tokens of all texts, in their order][dim()], each
+  // token's own last hidden state at unit length. Only where not scores_pairs().
+  void encode(std::span<const std::span<const int32_t>> texts, float* out, float* tokens = nullptr);
   // The same texts, each a pair: `first[i]` tokens of type 0 (1 or more), the rest of type 1.
   // out: [texts], the classifier's value. Only where scores_pairs().
   void score(std::span<const std::span<const int32_t>> texts, std::span<const int32_t> first, float* out);
@@ -75,6 +76,7 @@ class Encoder {
   void transform_together(const EncoderLayer& layer);
   // x = norm(x), and its quantised copy in act_hidden_.
   void normalize(const float* weight, const float* bias);
+  void copy_tokens();
   void pool_texts(float* out);
   void rank_texts(float* out);
 
@@ -82,6 +84,7 @@ class Encoder {
   const Compute& compute_;
   int64_t max_rows_;
   int64_t tokens_ = 0;
+  float* token_rows_ = nullptr;  // where the next pass's tokens go, if anywhere
   std::vector<Text> texts_;
   std::vector<Chunk> chunks_;
   int64_t narrow_heads_;  // the fewest heads whose columns are whole quantisation groups

@@ -30,6 +30,11 @@ class FakeEmbedder:
         rows = np.array([[text.lower().count(letter) + 1e-3 for letter in letters] for text in texts])
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
+    async def embed_tokens(
+        self, texts: Sequence[str], kind: str
+    ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+        return await self.embed(texts, kind), [await self.embed(text.split(), kind) for text in texts]
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -45,6 +45,11 @@ class WordEmbedder:
                 row[digest[0] % DIM] += 1.0 if digest[1] % 2 else -1.0
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
+    async def embed_tokens(
+        self, texts: Sequence[str], kind: Literal["query", "passage"]
+    ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+        return await self.embed(texts, kind), [await self.embed(words(text), kind) for text in texts]
+
 
 def open_index(path: Path, embedder: WordEmbedder | None = None, *, rebuild: bool = False) -> Index:
     return Index.open(path, embedder or WordEmbedder(), kernels=numpy_kernels(), rebuild=rebuild)

@@ -52,6 +52,12 @@ def test_the_batch_changes_nothing(isa: str, tmp_path: Path) -> None:
     alone = np.concatenate([encoder.encode([text]) for text in batch])
     np.testing.assert_array_equal(together, alone)
     assert encoder.encode([]).shape == (0, 256)
+    vectors, tokens = encoder.encode_tokens(batch)
+    assert np.array_equal(vectors, together)
+    assert tokens.shape == (sum(map(len, batch)), 256)
+    np.testing.assert_allclose(np.linalg.norm(tokens, axis=1), 1, atol=1e-5)
+    last = encoder.encode_tokens(batch[-1:])[1]
+    assert np.array_equal(tokens[-len(last) :], last)
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,12 @@ class TextEmbedder(Protocol):
         """[texts, dim], unit length."""
         ...
 
+    async def embed_tokens(
+        self, texts: Sequence[str], kind: Literal["query", "passage"]
+    ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+        """The same, and of each text its tokens' vectors in their context, unit length, [tokens, dim]."""
+        ...
+
 
 class TextReranker(Protocol):
     """Says how well texts answer a question."""

@@ -14,6 +14,7 @@ from sillar.documents.calibration import OTHER_LANGUAGE, SAME_LANGUAGE, probabil
 from sillar.documents.document import Passage
 from sillar.documents.interfaces import TextEmbedder
 from sillar.documents.language import detect_language, stem, words
+from sillar.documents.late_interaction import Interaction, interact
 from sillar.documents.search import query_terms
 from sillar.documents.sentences import spans
 
@@ -24,6 +25,8 @@ _HEADING_LOGIT = 4.0
 """What a heading that asks the question adds to the logit of support."""
 _ALIGNED_SCORE = 1.0
 """What the question's words, said in another language, add to a sentence's score."""
+_SAID_SCORE = 10.0
+"""What the question's tokens, said by a sentence and by its passage, add to the sentence's score."""
 _NEAR_PASSAGES = 4
 _USUAL_MARGIN = 0.035
 """Similarity of the best passage above the others', where there are no others to compare with."""
@@ -89,11 +92,11 @@ async def find_support(
         return Support((), 0.0, False)
     terms = _Terms(question, chosen)
     await terms.weigh(frequencies)
-    evidence = await _gather(sentences, chosen, embedder, terms, vector)
+    evidence = await _gather(question, sentences, chosen, embedder, terms, vector)
     foreign = chosen[0].language != terms.language
     if foreign:
         words_of = word_vectors or WordVectors(embedder)
-        await evidence.add_foreign(question, chosen, embedder, words_of, frequencies)
+        await evidence.add_foreign(question, terms.language, chosen, words_of, frequencies)
     scores = evidence.scores(0.15 if foreign else 0.5)
     order = np.argsort(-scores, kind="stable")
     best = int(order[0])
@@ -113,6 +116,9 @@ class _Evidence:
     similarity: NDArray[np.float32]
     coverage: NDArray[np.float64]
     asked: NDArray[np.float64]
+    said: Interaction
+    of: Sequence[int]
+    """The place of each one's passage."""
     aligned: NDArray[np.float64] | None = None
     foreign: Callable[[int], dict[str, float]] | None = None
     """Features of a question in another language than the passages', for the best sentence's place."""
@@ -122,7 +128,8 @@ class _Evidence:
         fused = np.array([sentence.passage.score for sentence in self.sentences])
         scores = (1 - words_share) * (self.similarity - 0.8) / 0.08 + 2 * words_share * self.coverage
         aligned = 0.0 if self.aligned is None else _ALIGNED_SCORE * self.aligned
-        return np.asarray(scores + fused + self.asked + aligned, np.float64)
+        said = _SAID_SCORE * (self.said.sentences + self.said.passages[list(self.of)])
+        return np.asarray(scores + fused + self.asked + said + aligned, np.float64)
 
     def features(self, best: int, passages: Sequence[Passage], coverage: float) -> dict[str, float]:
         """What the calibration weighs; `coverage`: of the best sentence's passage."""
@@ -131,43 +138,37 @@ class _Evidence:
             "coverage": float(self.coverage[best]),
             "passage_coverage": coverage,
             "margin": _margin(passages[:_NEAR_PASSAGES]),
+            **self.said.features(self.of[best]),
         }
         if self.foreign is None:
             return common
-        usual = {"usual_similarity": float(self.similarity.mean()), "lead": _margin(passages)}
-        return common | usual | self.foreign(best)
+        return common | self.foreign(best)
 
     async def add_foreign(
         self,
         question: str,
+        language: str,
         passages: Sequence[Passage],
-        embedder: TextEmbedder,
         word_vectors: WordVectors,
         frequencies: Frequencies,
     ) -> None:
-        """What only a question in another language needs: its words aligned, its vector in reverse."""
+        """What only a question in another language needs: its words aligned, its numbers found."""
         texts = [[s.text for s in self.sentences if s.passage is passage] for passage in passages]
-        language = detect_language(question, passages[0].language)
         alignment = await align(question, language, texts, word_vectors, frequencies)
         self.aligned = alignment.sentences
-        # As a passage among questions: a second, independent look at the same pairs.
-        reverse = await embedder.embed([question], "passage")
-        mirrored = (await embedder.embed([s.text for s in self.sentences], "query")) @ reverse[0]
-        places = {passage.chunk_id: i for i, passage in enumerate(passages)}
 
         def features(best: int) -> dict[str, float]:
-            passage = self.sentences[best].passage
-            here = float(alignment.passages[places[passage.chunk_id]])
             return {
-                "aligned": here,
-                "reverse_similarity": float(mirrored.max()),
-                "numbers": _numbers_found(question, passage.text),
+                "aligned": float(alignment.passages[self.of[best]]),
+                "numbers": _numbers_found(question, self.sentences[best].passage.text),
+                "asked_in_spanish": float(language == "es"),  # whose cosines lie elsewhere than English ones'
             }
 
         self.foreign = features
 
 
 async def _gather(
+    question: str,
     sentences: Sequence[Sentence],
     passages: Sequence[Passage],
     embedder: TextEmbedder,
@@ -176,12 +177,16 @@ async def _gather(
 ) -> _Evidence:
     headings = [passage.headings[-1] if passage.headings else "" for passage in passages]
     texts = [sentence.text for sentence in sentences] + [heading for heading in headings if heading]
-    similarity = (await embedder.embed(texts, "passage")) @ vector
+    vectors, tokens = await embedder.embed_tokens([*texts, question], "passage")
+    similarity = vectors @ vector
     asked = _headings_that_ask(
-        headings, similarity[len(sentences) :], [s.passage for s in sentences], passages
+        headings, similarity[len(sentences) : -1], [s.passage for s in sentences], passages
     )
+    places = {passage.chunk_id: i for i, passage in enumerate(passages)}
+    of = [places[sentence.passage.chunk_id] for sentence in sentences]
+    said = interact(tokens[-1], tokens[: len(sentences)], of)
     coverage = np.array([terms.coverage(sentence.text, sentence.passage.language) for sentence in sentences])
-    return _Evidence(sentences, similarity[: len(sentences)], coverage, asked)
+    return _Evidence(sentences, similarity[: len(sentences)], coverage, asked, said, of)
 
 
 def _numbers_found(question: str, text: str) -> float:

@@ -33,6 +33,12 @@ class Encoder(Protocol):
         """Vectors of unit length, [n, dim]."""
         ...
 
+    def encode_tokens(
+        self, texts: Sequence[NDArray[np.int32]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The same, and every token's vector of unit length, [tokens of all texts, dim]."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class EmbedderSpec:
@@ -105,6 +111,28 @@ class Embedder:
             vectors[places], group = await asyncio.gather(encoding, asyncio.to_thread(next, groups, None))
             total += sum(map(len, tokens))
         return vectors, total
+
+    async def embed_tokens(
+        self, texts: Sequence[str], kind: Kind
+    ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+        """What `embed` gives, and of each text its tokens' vectors, unit length, [tokens, dim].
+
+        The model's begin and end tokens and the prefix of `kind` are left out there.
+        """
+        vectors = np.empty((len(texts), self.dim), np.float32)
+        rows: list[NDArray[np.float32]] = [np.zeros((0, self.dim), np.float32)] * len(texts)
+        prefix = self._spec.prefixes.get(kind, "")
+        first = len(self._tokenize(prefix.strip())) - 1
+        loop = asyncio.get_running_loop()
+        groups = self._groups([prefix + text for text in texts]) if texts else iter(())
+        for places, tokens in await asyncio.to_thread(list, groups):
+            vectors[places], found = await loop.run_in_executor(
+                self._thread, self._encoder.encode_tokens, tokens
+            )
+            ends = np.cumsum([len(one) for one in tokens])
+            for place, one, end in zip(places, tokens, ends, strict=True):
+                rows[place] = found[end - len(one) + first : end - 1]
+        return vectors, rows
 
     def close(self) -> None:
         """After the current batch."""

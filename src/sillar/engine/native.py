@@ -137,6 +137,16 @@ class NativeEncoder:
         with _typed_errors():
             return self._encoder.encode(list(texts))
 
+    def encode_tokens(
+        self, texts: Sequence[NDArray[np.int32]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What `encode` gives, and each token's last hidden state, [tokens of all texts, dim], unit length.
+
+        Raises RequestError as `encode` does.
+        """
+        with _typed_errors():
+            return self._encoder.encode_tokens(list(texts))
+
     @property
     def scores_pairs(self) -> bool:
         """Whether the model is a cross-encoder: it has `score` and no `encode`."""
