@@ -31,7 +31,8 @@ _NUMBERING = re.compile(
     r"^(?:(?:[Cc]hapter|[Cc]ap[ií]tulo|[Aa]péndice|[Aa]ppendix) \w+\.?\s+"
     r"|(?:\d+|[A-Z])(?:\.\d+)*\.\s+|\d+(?:\.\d+)+\s+)"
 )
-_POD_CODE = re.compile(r"[A-Z]<+\s*([^<>]*?)\s*>+")
+_POD_CODE = re.compile(r"[A-Z](?:<<+\s+([^<>]*?)\s+>>+|<([^<>]*)>)")
+_POD_ESCAPES = {"E<lt>": "<", "E<gt>": ">", "E<sol>": "/", "E<verbar>": "|"}
 
 
 def build(
@@ -90,11 +91,20 @@ def _pod_sections(pod: str) -> Iterator[tuple[str, str]]:
     for paragraph in re.split(r"\n\s*\n", pod):
         command = re.match(r"=(\w+)\s*(.*)", paragraph, re.S)
         if command is None:
-            parts.append(_POD_CODE.sub(r"\1", _POD_CODE.sub(r"\1", paragraph.strip("\n"))))
+            parts.append(_plain(paragraph.strip("\n")))
         elif command[1].startswith("head"):
             yield heading, "\n\n".join(parts)
-            heading, parts = " ".join(_POD_CODE.sub(r"\1", command[2]).split()), []
+            heading, parts = " ".join(_plain(command[2]).split()), []
     yield heading, "\n\n".join(parts)
+
+
+def _plain(pod: str) -> str:
+    """Without formatting codes, innermost first; escaped signs (E<lt>) come back after them."""
+    for code, sign in _POD_ESCAPES.items():
+        pod = pod.replace(code, f"\0{ord(sign)}\0")
+    for _ in range(3):
+        pod = _POD_CODE.sub(lambda found: found[1] or found[2] or "", pod)
+    return re.sub(r"\0(\d+)\0", lambda found: chr(int(found[1])), pod)
 
 
 def main() -> None:
