@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sillar.documents.fetch_rules import MAX_URL
 from sillar.documents.store.jobs import FileJob
 from sillar.documents.store.protocol import DocumentInfo
-from sillar.server.auth import Client, require_key
+from sillar.server.auth import LOCAL, Client, require_key
 from sillar.server.collections import Shelf, label
 from sillar.server.errors import ApiError
 from sillar.server.library import Job, Library, holding
@@ -59,7 +59,10 @@ def _listing(routes: APIRouter, library: Library) -> None:
 
     @routes.get("/collections")
     async def collections(client: Reader) -> dict[str, Any]:
-        """The collections that this key may ask about; "" is the shared folder, "uploads" what has none."""
+        """The collections that this key may ask about; "" is the shared folder, "uploads" what has none.
+
+        With the hosts that pages may be fetched from and, for the scope admin, who may read each of its own.
+        """
         shelves = await library.shelves(client)
         counts = Counter(info.collection for info in await library.documents(client))
         own = {shelf.collection for shelf in shelves}
@@ -69,7 +72,8 @@ def _listing(routes: APIRouter, library: Library) -> None:
             {"name": label(name, shelves), "documents": counts[name], "writable": name in own}
             for name in [*others, *(shelf.collection for shelf in shelves)]
         ]
-        return {"data": rows}
+        hosts = sorted(library.rules.hosts)
+        return {"data": rows, "hosts": hosts, "readers": await _readers(library, client, shelves)}
 
     @routes.get("/jobs")
     async def jobs(client: Reader) -> dict[str, Any]:
@@ -115,6 +119,14 @@ def _sharing(routes: APIRouter, library: Library) -> None:
         """Says who may read it from now on: names of keys or tenants, or "*" for everyone."""
         await library.set_readers(client, name, body.readers)
         return {"collection": name, "readers": await library.readers(client, name)}
+
+
+async def _readers(library: Library, client: Client, shelves: list[Shelf]) -> dict[str, list[str]] | None:
+    """Readers of the client's own collections by name; None without the scope admin or without keys."""
+    if "admin" not in client.scopes or client == LOCAL:
+        return None
+    readers = await library.index.readers()
+    return {shelf.name: readers.get(shelf.collection, []) for shelf in shelves}
 
 
 def _row(info: DocumentInfo, shelves: list[Shelf]) -> dict[str, Any]:

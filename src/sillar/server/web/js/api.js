@@ -49,6 +49,7 @@ async function request(method, path, { body, signal } = {}) {
 
 export const get = async (path) => (await request("GET", path)).json();
 export const post = async (path, body) => (await request("POST", path, { body })).json();
+export const put = async (path, body) => (await request("PUT", path, { body })).json();
 export const remove = async (path) => { await request("DELETE", path); };
 export const blob = async (path) => (await request("GET", path)).blob();
 

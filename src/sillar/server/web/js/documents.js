@@ -1,8 +1,11 @@
-// The documents: upload by drag and drop, progress by file and stage, failures with their reasons, collections.
+// The documents: upload by drag and drop, pages of the web, progress by file and stage, failures with their
+// reasons, collections and who may read them.
 
 import { get, remove, upload } from "./api.js";
 import { complain } from "./complain.js";
 import { h } from "./dom.js";
+import { pagesForm } from "./pages.js";
+import { readersTable } from "./readers.js";
 import { number, t } from "./text.js";
 
 const uploads = new Map(); // File -> {share, problem}: survive a look at another section
@@ -24,7 +27,10 @@ export function documents(main) {
   const only = h("select", { id: "only", "aria-label": t("collection"), onchange: () => draw(), hidden: true });
   const count = h("p", { class: "soft small" });
   const list = h("div", {});
-  main.append(h("h1", {}, t("docTitle")), zone, jobs, h("div", { class: "card" }, h("div", { class: "row apart" }, count, only, filter), list));
+  const web = pagesForm(() => target.value.trim(), () => refresh());
+  const sharing = h("section", { class: "card", id: "readers", hidden: true });
+  main.append(h("h1", {}, t("docTitle")), zone, web.form, jobs,
+    h("div", { class: "card" }, h("div", { class: "row apart" }, count, only, filter), list), sharing);
 
   for (const type of ["dragenter", "dragover"]) {
     zone.addEventListener(type, (event) => { event.preventDefault(); zone.classList.add("over"); });
@@ -40,6 +46,7 @@ export function documents(main) {
   let rows = [];
   let running = [];
   let known = "";
+  let shared = "";
 
   async function send(files) {
     const chosen = [...files]; // the list empties with the picker
@@ -95,6 +102,14 @@ export function documents(main) {
     names.replaceChildren(...all.filter((one) => one.writable && one.name !== OWN).map((one) => h("option", { value: one.name })));
   }
 
+  function drawReaders(readers) {
+    const now = JSON.stringify(readers ?? {});
+    if (now === shared) return; // a button that has the focus keeps it
+    shared = now;
+    sharing.hidden = now === "{}";
+    sharing.replaceChildren(...(sharing.hidden ? [] : readersTable(readers, label, refresh)));
+  }
+
   async function refresh() {
     clearTimeout(timer);
     try {
@@ -103,6 +118,8 @@ export function documents(main) {
       running = jobsNow.data;
       rows = all.data;
       drawJobs();
+      web.allow(collections.hosts);
+      drawReaders(collections.readers);
       drawCollections(collections.data.filter((one) => one.documents || (one.writable && one.name !== OWN)));
       const now = JSON.stringify([rows, known]);
       if (now !== before) draw();
