@@ -87,6 +87,23 @@ async def test_a_schema_is_followed(full: LanguageModel) -> None:
     assert json.loads("".join(event.text for event in events)) == {"name": "Maria", "age": 31}
 
 
+async def test_a_prompts_scores_are_the_same_whether_the_sampler_reports_them_or_not(
+    full: LanguageModel,
+) -> None:
+    found = []
+    for reported in (0, 4):
+        params = GenerationParams(
+            sampling=SamplingParams(logprobs=reported, logit_bias={5: 9.0}), max_tokens=0, prompt_logprobs=4
+        )
+        [event] = [event async for event in full.complete(TEXT, params)]
+        assert event.prompt_scores is not None
+        found.append(event.prompt_scores)
+    plain, fast = found
+    assert [s.token for s in fast] == [s.token for s in plain]
+    assert [[t for t, _ in s.top] for s in fast] == [[t for t, _ in s.top] for s in plain]
+    assert [s.logprob for s in fast[1:]] == pytest.approx([s.logprob for s in plain[1:]], abs=1e-4)
+
+
 async def test_random_requests_and_cancellations_leave_no_block_behind(
     chat_model: Path, options: NativeOptions, tmp_path: Path
 ) -> None:

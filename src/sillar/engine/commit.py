@@ -122,9 +122,21 @@ def _score_prompt(work: Work, result: StepResult, row: int) -> None:
         scores.append(TokenScore(int(sequence.tokens[0]), None))
     best = sequence.params.prompt_logprobs or 0
     begin = len(scores)  # the first token without a score; a preempted sequence has some already
+    reported = 0 < best <= sequence.params.sampling.logprobs
     for position in range(begin, min(sequence.computed + work.count + 1, sequence.prompt_length)):
-        logits = result.logits[row + position - 1 - sequence.computed]
-        scores.append(score(logits, int(sequence.tokens[position]), best))
+        at = row + position - 1 - sequence.computed
+        token = int(sequence.tokens[position])
+        if reported:
+            scores.append(_reported(result, result.logits[at], at, token, best))
+        else:
+            scores.append(score(result.logits[at], token, best))
+
+
+def _reported(result: StepResult, logits: NDArray[np.float32], row: int, token: int, best: int) -> TokenScore:
+    """The score of a row whose best tokens the stepper has reported: no pass over the vocabulary."""
+    top = _top(result, row)
+    most, logprob = top[0]
+    return TokenScore(token, logprob + float(logits[token]) - float(logits[most]), top[:best])
 
 
 def score(logits: NDArray[np.float32], token: int, best: int) -> TokenScore:
