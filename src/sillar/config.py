@@ -46,6 +46,8 @@ class EngineConfig:
     """Requests that a server computes at once."""
     waiting: int = setting(64, minimum=1, maximum=10_000)
     """Requests that may wait beside them; the others are answered 429."""
+    first_token_seconds: float = setting(2.0, minimum=0.1, maximum=86_400)
+    """A request whose first token would come later, and later than in twice its own time, is answered 429."""
     kv_spill: str = setting("")
     """Folder in which a server keeps blocks of the KV cache, so that a restart finds its prefixes."""
     kv_spill_bytes: int = setting(4 << 30, minimum=0)

@@ -11,7 +11,7 @@ SillarError                  has a message that says what to do
 ├── RequestError             a request that cannot be served as asked (the caller's mistake)
 │   ├── ContextLengthError   a prompt longer than the model's context
 │   └── TemplateError        a chat template that fails or exceeds its limits
-├── OverloadedError          the queue is full: try again later
+├── OverloadedError          the queue is full, or too slow: try again later
 └── DocumentError            a document that cannot be read, with its reason
 """
 
@@ -61,7 +61,12 @@ class TemplateError(RequestError):
 
 
 class OverloadedError(SillarError):
-    """The queue is full."""
+    """The queue is full, or would take too long."""
+
+    def __init__(self, message: str, retry_after: int = 2) -> None:
+        """`retry_after`: seconds until it is worth another try."""
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class DocumentError(SillarError):

@@ -34,11 +34,12 @@ def real_server(chat_model: Path, embedding_model: Path) -> Iterator[RealServer]
 
 
 @contextmanager
-def serve(chat_model: Path, embedding_model: Path) -> Iterator[RealServer]:
-    """Starts it, hands it over, and ends it as a user does."""
+def serve(chat_model: Path, embedding_model: Path, **settings: object) -> Iterator[RealServer]:
+    """Starts it, hands it over, and ends it as a user does. `settings`: of the engine."""
     command = [sys.executable, "-c", _COMMAND, "serve", "--port", "0"]
     command += ["--model", str(chat_model), "--embedder", str(embedding_model)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=_environment()) as process:
+    environment = _environment() | {f"SILLAR_ENGINE_{k.upper()}": str(v) for k, v in settings.items()}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr is not None
         said = []
         for line in process.stderr:

@@ -76,7 +76,9 @@ def serve(
         keys=keys,
         allowed_hosts=tuple(allowed_host or ()),
         traces=otel,
-        limits=Limits(running=engine.running, waiting=engine.waiting),
+        limits=Limits(
+            running=engine.running, waiting=engine.waiting, first_token_seconds=engine.first_token_seconds
+        ),
         config=replace(config, engine=engine),
     )
     raise typer.Exit(run_server(server, note))

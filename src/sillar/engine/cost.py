@@ -5,6 +5,8 @@ from __future__ import annotations
 _FADE = 0.98
 _LARGE = 48  # a step of so many tokens of prompts alone says how fast prefill is
 _NEW = 0.4  # how much the newest step with a prompt in it counts: a token costs more the longer its prompt is
+SLOW = 0.05
+"""The same for what is to hold over many steps."""
 _KNOWN = 8  # steps before anything is said of them
 _SMALL = 32  # steps up to here say what one more row costs
 
@@ -12,9 +14,10 @@ _SMALL = 32  # steps up to here say what one more row costs
 class StepCost:
     """Running estimates from the tokens and seconds of past steps. No clock of its own."""
 
-    def __init__(self, row_price: float = 0.15, tokens_per_second: float = 1000.0) -> None:
+    def __init__(self, row_price: float = 0.15, tokens_per_second: float = 1000.0, new: float = _NEW) -> None:
         self._prior = row_price
         self._guess = tokens_per_second
+        self._new = new
         self._alone: float | None = None  # tokens/s of prompts without streams
         self._among: float | None = None  # seconds that a prompt's token adds to the streams' own step
         self._n = self._x = self._y = self._xx = self._xy = 0.0
@@ -23,10 +26,10 @@ class StepCost:
         """A step fed `rows` tokens of streams (and their drafts) and `prompt` of prompts and took so long."""
         if prompt and rows:
             added = max(seconds - (self.decode_seconds(rows) or 0.0), 0.05 * seconds) / prompt
-            self._among = added if self._among is None else self._among + _NEW * (added - self._among)
+            self._among = added if self._among is None else self._among + self._new * (added - self._among)
         elif prompt >= _LARGE:
             speed = prompt / max(seconds, 1e-6)
-            self._alone = speed if self._alone is None else self._alone + _NEW * (speed - self._alone)
+            self._alone = speed if self._alone is None else self._alone + self._new * (speed - self._alone)
         elif 0 < rows <= _SMALL:
             self._n = self._n * _FADE + 1
             self._x = self._x * _FADE + rows
@@ -52,10 +55,18 @@ class StepCost:
 
     def prompt_tokens(self, seconds: float, rows: int = 0) -> int:
         """Tokens of prompts that a step with so many tokens of streams can take in that time; may be 0."""
-        if rows == 0:
-            return int(seconds * (self._alone or self._first_guess()))
-        added = self._among or 1 / (self._alone or self._first_guess())
-        return max(0, int((seconds - (self.decode_seconds(rows) or 0.0)) / added))
+        free = seconds - (self.decode_seconds(rows) or 0.0) if rows else seconds
+        return max(0, int(free / self._added(rows)))
+
+    def seconds(self, prompt: int, rows: int) -> float:
+        """A step with so many tokens of prompts and of streams."""
+        quiet = (self.decode_seconds(rows) or 0.0) if rows else 0.0
+        return quiet + prompt * self._added(rows)
+
+    def _added(self, rows: int) -> float:
+        """Seconds of one more token of a prompt, alone or among streams."""
+        alone = 1 / (self._alone or self._first_guess())
+        return self._among or alone if rows else alone
 
     def _first_guess(self) -> float:
         """Before any prompt was seen: a prompt's token takes no longer than one more row of a decode step."""

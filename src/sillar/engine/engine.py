@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
+from sillar.engine.admission import Admission, AdmissionLimits
 from sillar.engine.request import BLOCK_TOKENS, GenerationParams, Stepper, TokenEvent
 from sillar.engine.scheduler import SchedulerOptions, SchedulerStats
 from sillar.engine.sequence import Sequence as EngineSequence
@@ -28,6 +29,8 @@ class EngineOptions:
     """Requests that share a step."""
     max_waiting: int = 256
     """Requests beyond those, before new ones are refused with OverloadedError."""
+    first_token_seconds: float | None = None
+    """See AdmissionLimits."""
     max_step_tokens: int = 512
     step_seconds: float = 0.1
     """What a step with a prompt in it should take at most: the pause it puts into the others' streams."""
@@ -59,7 +62,6 @@ class Engine:
         self.capacity = min(stepper.context_length, stepper.kv_blocks * BLOCK_TOKENS)
         """Tokens of one request, prompt and output together."""
         self._streams: dict[int, TokenStream] = {}
-        self._tenants: dict[int, str] = {}
         self._next = 0
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -72,6 +74,10 @@ class Engine:
         )
         self._spill = spill
         self._worker = Worker(stepper, scheduling, self.options.step_seconds, self._post, spill=spill)
+        limits = AdmissionLimits(
+            self.options.max_running, self.options.max_waiting, self.options.first_token_seconds
+        )
+        self._admission = Admission(limits, self._worker.steady_pace, lambda: self._worker.scheduler.blocks)
 
     async def __aenter__(self) -> Engine:
         self.start()
@@ -97,7 +103,7 @@ class Engine:
         self._closing = True
         error = OverloadedError("The engine is shutting down. Try again later.")
         for number in list(self._streams):
-            self._finish(number).push([], error, True)
+            self._end(number).push([], error, True)
         if self._thread is not None:
             self._worker.close()
             await asyncio.to_thread(self._thread.join)
@@ -134,8 +140,13 @@ class Engine:
             "evictions": blocks.evictions,
         }
 
-    def submit(self, prompt: Sequence[int], params: GenerationParams) -> TokenStream:
-        """Queues a request, or raises at once what is wrong with it. Read the stream, or cancel it."""
+    def submit(
+        self, prompt: Sequence[int], params: GenerationParams, *, follows: bool = False
+    ) -> TokenStream:
+        """Queues a request, or raises at once what is wrong with it. Read the stream, or cancel it.
+
+        `follows`: it is part of one that was let in, and does not count as waiting for that.
+        """
         if self._loop is None:
             raise RuntimeError("start the engine first: async with Engine(...)")
         self._check(prompt, params)
@@ -145,9 +156,11 @@ class Engine:
         room = self.capacity - len(prompt)
         limit = len(prompt) + (room if params.max_tokens is None else min(params.max_tokens, room))
         sequence = EngineSequence(number, prompt, params, limit, self._eos_ids)
+        if not follows:
+            self._admission.check(sequence)
         stream = TokenStream(lambda: self._cancel(number), sequence.usage)
         self._streams[number] = stream
-        self._tenants[number] = params.tenant
+        self._admission.enter(sequence)
         self._worker.add(sequence)
         return stream
 
@@ -174,25 +187,18 @@ class Engine:
             raise RequestError("max_tokens and min_tokens must not be negative.")
 
     def check_load(self, tenant: str) -> None:
-        """Raises OverloadedError where this tenant's next request would be refused."""
+        """Raises OverloadedError where this tenant's next request would be refused, whatever it asks."""
         if self._closing:
             raise OverloadedError("The engine is shutting down. Try again later.")
-        most = self.options.max_running + self.options.max_waiting
-        if len(self._streams) >= most:
-            raise OverloadedError(f"{most} requests are running or waiting. Try again later.")
-        # One tenant never fills the queue so that the others find it full.
-        own = sum(1 for other in self._tenants.values() if other == tenant)
-        share = self.options.max_running + self.options.max_waiting // 2
-        if own >= share and self.options.max_waiting > 1:
-            raise OverloadedError(f"{share} requests of this client are running or waiting. Try again later.")
+        self._admission.check_numbers(tenant)
 
     def _cancel(self, number: int) -> None:
         if number in self._streams:
-            self._finish(number)
+            self._end(number)
             self._worker.cancel(number)
 
-    def _finish(self, number: int) -> TokenStream:
-        del self._tenants[number]
+    def _end(self, number: int, *, finished: bool = False) -> TokenStream:
+        self._admission.leave(number, finished=finished)
         return self._streams.pop(number)
 
     def _post(self, deliveries: list[Delivery]) -> None:
@@ -209,5 +215,5 @@ class Engine:
             if stream is None:  # cancelled meanwhile
                 continue
             if delivery.ended:
-                self._finish(delivery.number)
+                self._end(delivery.number, finished=delivery.error is None)
             stream.push(delivery.events, delivery.error, delivery.ended)

@@ -108,16 +108,19 @@ class LanguageModel:
         return self._open(prompt, params, n)
 
     async def open_completion(
-        self, prompt: str | Sequence[int], params: GenerationParams, *, n: int = 1
+        self, prompt: str | Sequence[int], params: GenerationParams, *, n: int = 1, follows: bool = False
     ) -> TextStream:
-        """Queues n continuations of a text, or of tokens. Iterate the stream, or cancel it."""
+        """Queues n continuations of a text, or of tokens. Iterate the stream, or cancel it.
+
+        `follows`: one of several prompts of a request, not the first.
+        """
         self.engine.check_load(params.tenant)
         if isinstance(prompt, str):
             encode = self.codec.encode
             if len(prompt) > max(_QUICK, self.context_length):
                 await asyncio.to_thread(self._check_length, prompt)
             prompt = encode(prompt) if len(prompt) <= _QUICK else await asyncio.to_thread(encode, prompt)
-        return self._open(prompt, params, n)
+        return self._open(prompt, params, n, follows=follows)
 
     async def chat(
         self,
@@ -159,7 +162,9 @@ class LanguageModel:
                 )
             size *= 2
 
-    def _open(self, prompt: Sequence[int], params: GenerationParams, n: int) -> TextStream:
+    def _open(
+        self, prompt: Sequence[int], params: GenerationParams, n: int, *, follows: bool = False
+    ) -> TextStream:
         """Choice i draws with seed + i; all share the prompt's cached blocks."""
         choices: list[Choice] = []
         try:
@@ -167,7 +172,7 @@ class LanguageModel:
                 sampling = replace(params.sampling, seed=params.sampling.seed + index)
                 constraint = params.constraint and params.constraint.fresh()
                 own = replace(params, sampling=sampling, constraint=constraint)
-                stream = self.engine.submit(prompt, own)
+                stream = self.engine.submit(prompt, own, follows=follows or index > 0)
                 choices.append(Choice(index, stream, self.codec, params))
         except Exception:
             for choice in choices:

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 
 from sillar.engine.blocks import BlockKey, BlockManager, blocks_for
 from sillar.engine.commit import Drawn, SequenceOutput, Work, commit_work
+from sillar.engine.pace import LEAST_PROMPT
 from sillar.engine.queue import TenantCounters, WaitingQueue
 from sillar.engine.request import BLOCK_TOKENS, SequenceStep, StepResult
 from sillar.engine.sequence import Sequence
 from sillar.engine.spill import KvSpill
 
 _RESTORED = 16  # blocks read from disk in a step that streams wait for
-LEAST_PROMPT = 16  # tokens of prompts in a step, whatever they cost
+FAR_SHORTER = 4
+"""A prompt that has so many times fewer tokens left than the one that is due need not wait for it."""
 _GRAIN = 4  # a prompt is cut at multiples of it
 _SCORED_ROWS = 128  # of a prompt with log-probabilities in one step: each row is a vocabulary of logits
 
@@ -231,9 +233,9 @@ class Scheduler:
     # ------------------------------------------------------------ prefill
 
     def _prefill(self, batch: Batch) -> None:
-        """Half of the budget for whoever is due, the other half for the shortest rest, what is left for all.
+        """Half of the budget for whoever is due, the other half for those far shorter, then as they are due.
 
-        So a long prompt always goes on, and a short one does not wait for it.
+        So a long prompt always goes on, a short one does not wait for it, and equals keep their order.
         """
         fresh = [sequence for sequence in self.running if sequence.pending > 1]
         if not fresh:
@@ -243,7 +245,8 @@ class Scheduler:
         self._restores = _RESTORED if batch.works else self.blocks.count
         left = max(self.options.budget - batch.tokens, LEAST_PROMPT)
         due = min(fresh, key=self._due)
-        order = sorted(fresh, key=lambda s: (-s.params.priority, s.pending))
+        shorter = [s for s in fresh if FAR_SHORTER * s.pending <= due.pending]
+        order = sorted(shorter, key=lambda s: (-s.params.priority, s.pending)) + sorted(fresh, key=self._due)
         shares: dict[Sequence, int] = {due: 0}
         for sequence, most in ((due, -(-left // 2)), *((s, left) for s in order)):
             count = self._chunk(sequence, shares.get(sequence, 0), min(most, left), computing)

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from sillar.engine.blocks import BlockManager
 from sillar.engine.commit import SequenceOutput
-from sillar.engine.cost import StepCost
+from sillar.engine.cost import SLOW, StepCost
+from sillar.engine.pace import Pace
 from sillar.engine.request import Stepper, TokenEvent
-from sillar.engine.scheduler import LEAST_PROMPT, Batch, Scheduler, SchedulerOptions
+from sillar.engine.scheduler import Batch, Scheduler, SchedulerOptions
 from sillar.engine.sequence import Sequence
 from sillar.engine.spill import KvSpill
 from sillar.errors import SillarError
@@ -32,13 +33,6 @@ class Delivery(NamedTuple):
     error: BaseException | None
     ended: bool
 
-
-_SLOWDOWN = 3.6
-"""How many times as long as without it a step with a prompt in it should take: under 4, with the jitter."""
-_UNSEEN = 0.04
-"""Seconds between tokens that nobody minds: 25 tokens a second read as a flow."""
-_SLOW = 0.25
-"""Seconds that no step should exceed for a prompt's sake, unless the streams' own step is near that."""
 
 Command = Callable[[], None]
 
@@ -58,14 +52,15 @@ class Worker:
         self._stepper = stepper
         self._spill = spill
         self._options = options
-        self._step_seconds = step_seconds
-        self._most_tokens = options.budget
         self._deliver = deliver
         self._clock = clock
         self._inbox: SimpleQueue[Command] = SimpleQueue()
         self._closed = False
         self._live: dict[int, Sequence] = {}
-        self.cost = StepCost()
+        self.cost, self._steady_cost = StepCost(), StepCost(new=SLOW)
+        self.pace = Pace(self.cost, step_seconds, options.budget)
+        self.steady_pace = Pace(self._steady_cost, step_seconds, options.budget)
+        """By the mean of many steps: for forecasts."""
         self.scheduler = self._new_scheduler()
 
     def add(self, sequence: Sequence) -> None:
@@ -137,29 +132,18 @@ class Worker:
             result = self._stepper.step(batch.steps, want_logits=batch.want_logits)
         except Exception as error:
             return self._step_each(batch, error)
-        self.cost.observe(batch.tokens - batch.prompt_tokens, batch.prompt_tokens, self._clock() - begin)
+        seconds = self._clock() - begin
+        for cost in (self.cost, self._steady_cost):
+            cost.observe(batch.tokens - batch.prompt_tokens, batch.prompt_tokens, seconds)
         return self._delivered(self.scheduler.commit(batch, result))
 
     def _set_limits(self) -> None:
-        """By the speed seen. Without streams to disturb, larger steps are the faster ones."""
+        """By the speed seen."""
         running = self.scheduler.running
         streams = sum(1 for sequence in running if sequence.generated)
         prompts = len(running) - streams + len(self.scheduler.waiting)
-        seconds = self._seconds_among(streams, prompts) if streams else 3 * self._step_seconds
-        tokens = max(LEAST_PROMPT, self.cost.prompt_tokens(seconds, streams))
         self._options.row_price = self.cost.row_price(max(1, len(running)))
-        self._options.budget = min(streams + tokens, self._most_tokens)
-
-    def _seconds_among(self, streams: int, prompts: int) -> float:
-        """What a step with a prompt in it may take: a few times what the streams' own step takes.
-
-        With several prompts waiting at least `step_seconds`: longer steps are the faster ones.
-        """
-        quiet = self.cost.decode_seconds(streams)
-        if quiet is None:
-            return self._step_seconds
-        wanted = min(max(_SLOWDOWN * quiet, _UNSEEN), max(_SLOW, 2 * quiet))
-        return wanted if prompts <= 1 else max(wanted, self._step_seconds)
+        self._options.budget = streams + self.pace.tokens(streams, prompts)
 
     def _step_each(self, batch: Batch, error: Exception) -> list[Delivery]:
         """A step failed: each sequence again on its own, so that only the culprit fails."""

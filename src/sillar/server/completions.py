@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import cache
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -104,7 +105,8 @@ class _Answer:
         streams: list[TextStream] = []
         try:
             for prompt in self._prompts:
-                streams.append(await self._model.open_completion(prompt, params, n=self._n))
+                follows = bool(streams)  # the first prompt decides whether all of them are let in
+                streams.append(await self._model.open_completion(prompt, params, n=self._n, follows=follows))
             check_scores(streams, params, self._n, self._model.context_length)
         except BaseException:
             _cancel(streams)
@@ -187,13 +189,14 @@ def _scores(event: TextEvent) -> list[TokenScore]:
 
 def legacy_logprobs(codec: Codec, scores: Sequence[TokenScore], top: int, begin: int) -> dict[str, Any]:
     """The completion route's shape: parallel lists. `begin`: the first token's offset in the text."""
-    tokens = [token_text(codec, score.token) for score in scores]
+    text = cache(lambda token: token_text(codec, token))  # the same few, often
+    tokens = [text(score.token) for score in scores]
     offsets = []
     for score in scores:
         offsets.append(begin)
         begin += len(codec.token_bytes(score.token).decode("utf-8", "replace"))
     tops = [
-        {token_text(codec, token): finite(logprob) for token, logprob in score.top[:top]}
+        {text(token): finite(logprob) for token, logprob in score.top[:top]}
         if score.logprob is not None
         else None
         for score in scores

@@ -65,7 +65,7 @@ def describe(error: BaseException) -> tuple[int, dict[str, Any], dict[str, str]]
         return error.status_code, body, dict(error.headers or {})
     for cls, status, kind, code in _KINDS:
         if isinstance(error, cls) and type(error) is not SillarError:
-            headers = {"Retry-After": "2"} if status in {429, 503} else {}
+            headers = {"Retry-After": str(getattr(error, "retry_after", 2))} if status in {429, 503} else {}
             return status, _body(str(error), kind, None, code), headers
     number = secrets.token_hex(4)
     _log.error("error %s", number, exc_info=error)

@@ -26,6 +26,8 @@ class Limits:
     connections: int = 1024
     running: int = 32
     waiting: int = 64
+    first_token_seconds: float = 2.0
+    """See config.EngineConfig."""
     grace_seconds: float = 30
     """After SIGTERM, for what runs; then it is cancelled."""
 

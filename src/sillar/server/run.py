@@ -158,7 +158,12 @@ def _engine_options(options: ServerOptions) -> EngineOptions:
     spill = (
         SpillOptions(Path(engine.kv_spill).expanduser(), engine.kv_spill_bytes) if engine.kv_spill else None
     )
-    return EngineOptions(max_running=limits.running, max_waiting=limits.waiting, kv_spill=spill)
+    return EngineOptions(
+        max_running=limits.running,
+        max_waiting=limits.waiting,
+        first_token_seconds=limits.first_token_seconds,
+        kv_spill=spill,
+    )
 
 
 def _invite(port: int, state: ServerState, say: Say) -> None:

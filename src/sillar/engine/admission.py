@@ -1,0 +1,189 @@
+"""Who is let in: bounded numbers, and by measured speed nobody who would wait too long for those before.
+
+The forecast follows the scheduler's order: by priority, half of a step for the tenant that was served least,
+half for the shortest prompt (docs/engine.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+
+from sillar.engine.blocks import BlockManager, blocks_for
+from sillar.engine.pace import Pace
+from sillar.engine.request import BLOCK_TOKENS
+from sillar.engine.scheduler import FAR_SHORTER
+from sillar.engine.sequence import Sequence
+from sillar.errors import OverloadedError
+
+_FADE = 0.9  # of the mean answer's length, an answer
+_LONGEST = 600  # seconds that a client is told to wait at most
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionLimits:
+    """Of requests running, and waiting beside them.
+
+    `first_token_seconds`: a request is refused where its first token would come later than that by forecast,
+    and later than in twice the time that its prompt takes alone; None: no limit.
+    """
+
+    running: int
+    waiting: int
+    first_token_seconds: float | None = None
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A live request. `new`: tokens of its prompt that nobody had or was computing when it came."""
+
+    sequence: Sequence
+    new: int
+
+    @property
+    def prompt_left(self) -> int:
+        """Tokens until its first, or next, one is drawn; 0: it streams."""
+        pending = self.sequence.pending
+        return 0 if pending <= 1 and self.sequence.generated else min(self.new, pending)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a request would wait for those before it, in seconds; `own`: what its prompt alone takes."""
+
+    seconds: float
+    own: float
+
+
+class Admission:
+    """The live requests of an engine, and whether one more may come. Belongs to the event loop's thread.
+
+    It reads sequences that the engine's thread changes: numbers that may be a step old.
+    """
+
+    def __init__(self, limits: AdmissionLimits, pace: Pace, blocks: Callable[[], BlockManager]) -> None:
+        self._limits = limits
+        self._pace = pace
+        self._blocks = blocks
+        self._entries: dict[int, _Entry] = {}
+        self._answer: float | None = None  # tokens, running mean
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def enter(self, sequence: Sequence) -> None:
+        """From now on it is before others."""
+        self._entries[sequence.number] = _Entry(sequence, self._new_tokens(sequence)[0])
+
+    def leave(self, number: int, *, finished: bool) -> None:
+        """It ended, by itself or not."""
+        sequence = self._entries.pop(number).sequence
+        if finished:
+            mean = sequence.generated if self._answer is None else self._answer
+            self._answer = _FADE * mean + (1 - _FADE) * sequence.generated
+
+    def check_numbers(self, tenant: str) -> None:
+        """Raises OverloadedError where there are too many already, or too many of this tenant."""
+        limits = self._limits
+        most = limits.running + limits.waiting
+        if len(self._entries) >= most:
+            raise self._overloaded(f"{most} requests are running or waiting.")
+        # One tenant never fills the queue so that the others find it full.
+        own = sum(1 for entry in self._entries.values() if entry.sequence.params.tenant == tenant)
+        share = limits.running + limits.waiting // 2
+        if own >= share and limits.waiting > 1:
+            raise self._overloaded(f"{share} requests of this client are running or waiting.")
+
+    def check(self, sequence: Sequence) -> None:
+        """Raises OverloadedError where those before it take too long: see AdmissionLimits.
+
+        Nobody is refused where nobody is before it, however long its prompt.
+        """
+        target = self._limits.first_token_seconds
+        if target is None or not self._entries:
+            return
+        wait = self.forecast(sequence)
+        if wait.seconds > max(target - wait.own, wait.own):
+            told = f"The requests before this one take {wait.seconds:.1f} s more."
+            raise self._overloaded(told, wait.seconds)
+
+    def forecast(self, sequence: Sequence) -> Wait:
+        """What a request that is not in yet would wait."""
+        params = sequence.params
+        before = [e for e in self._entries.values() if e.sequence.params.priority >= params.priority]
+        streams = sum(1 for entry in self._entries.values() if entry.prompt_left == 0)
+        prompts = len(self._entries) - streams
+        price = self._pace.prompt_seconds(streams, prompts + 1)
+        new, uncached = self._new_tokens(sequence)
+        left = [(entry.sequence.params.tenant, entry.prompt_left) for entry in before]
+        ahead = max(0, _tokens_ahead(left, params.tenant, new) + new - uncached)
+        place = self._place_seconds(before, sequence, self._pace.token_seconds(streams, prompts))
+        return Wait(max(ahead * price, place), uncached * price)
+
+    def _new_tokens(self, sequence: Sequence) -> tuple[int, int]:
+        """Of its prompt: what is neither cached nor being computed for another, and what is not cached."""
+        length = sequence.prompt_length
+        blocks = self._blocks()
+        if not sequence.shares or not blocks.sharing:
+            return length, length
+        keys = [sequence.key(index) for index in range((length - 1) // BLOCK_TOKENS)]
+        cached = next((i for i, key in enumerate(keys) if blocks.find(key) is None), len(keys))
+        known = max((_common(keys, e.sequence.held_keys) for e in self._entries.values()), default=0)
+        return length - BLOCK_TOKENS * max(cached, known), length - BLOCK_TOKENS * cached
+
+    def _place_seconds(self, before: Items[_Entry], sequence: Sequence, step: float) -> float:
+        """Until as many have ended as it needs to run: each gives its place and its blocks."""
+        waiting = [entry for entry in before if not entry.sequence.blocks]
+        running = [entry for entry in before if entry.sequence.blocks]
+        places = 1 + _fair([(e.sequence.params.tenant, 1) for e in waiting], sequence.params.tenant, 1)
+        places -= self._limits.running - len(running)
+        held = sum(len(entry.sequence.blocks) for entry in running)
+        blocks = sum(blocks_for(entry.new) for entry in waiting) + blocks_for(sequence.length)
+        blocks -= self._blocks().count - held
+        seconds = 0.0
+        for left, freed in sorted((self._answer_left(e.sequence), len(e.sequence.blocks)) for e in running):
+            if places <= 0 and blocks <= 0:
+                break
+            places, blocks, seconds = places - 1, blocks - freed, left * step
+        return seconds
+
+    def _answer_left(self, sequence: Sequence) -> float:
+        """Tokens: all that it may have; as most end sooner, the mean answer, beyond that as much again."""
+        left = sequence.limit - sequence.length
+        return left if self._answer is None else min(left, max(self._answer, sequence.generated))
+
+    def _overloaded(self, message: str, seconds: float = 1.0) -> OverloadedError:
+        wait = min(max(1, math.ceil(seconds)), _LONGEST)
+        return OverloadedError(f"{message} Try again in {wait} s.", retry_after=wait)
+
+
+def _tokens_ahead(left: Items[tuple[str, int]], tenant: str, own: int) -> int:
+    """Of `left` (tenant, tokens), what is computed before a prompt of `own` tokens: all of it at most.
+
+    As its tenant is due, far shorter ones take up to half of the steps; far shorter itself, it has half.
+    """
+    fair = _fair(left, tenant, own)
+    shorter = sum(tokens for _, tokens in left if FAR_SHORTER * tokens <= own)
+    others = sum(tokens for _, tokens in left if tokens < FAR_SHORTER * own)
+    return min(sum(tokens for _, tokens in left), fair + min(shorter, fair + own), 2 * others + own)
+
+
+def _fair(left: Items[tuple[str, int]], tenant: str, own: int) -> int:
+    """Of `left`, what comes before a tenant's next `own`: its own, and no more of each other tenant's."""
+    tenants: dict[str, int] = defaultdict(int)
+    for name, amount in left:
+        tenants[name] += amount
+    mine = tenants.pop(tenant, 0)
+    return mine + sum(min(amount, mine + own) for amount in tenants.values())
+
+
+def _common(keys: Items[bytes], others: Items[bytes]) -> int:
+    """Blocks at the front that both have. A key stands for everything before it, too."""
+    low, high = 0, min(len(keys), len(others))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if keys[middle - 1] == others[middle - 1] else (low, middle - 1)
+    return low
