@@ -19,7 +19,16 @@ from sillar.server.options import Limits, ServerOptions
 from sillar.server.state import ServerState
 from tests.documents.fakes import open_index
 from tests.server.live import Live, fake_models, live_server
+from tests.server.target import Target, target, warm_up
 
+HASTY = {
+    "header_seconds": 0.5,
+    "body_seconds": 1.0,
+    "stall_seconds": 1.0,
+    "running": 4,
+    "waiting": 8,
+    "connections": 300,
+}
 HANDBOOK = "# Returns\n\nGoods may be returned within 30 days of delivery.\n\n# Hours\n\nWe open at nine.\n"
 
 
@@ -27,6 +36,28 @@ HANDBOOK = "# Returns\n\nGoods may be returned within 30 days of delivery.\n\n# 
 def live() -> Iterator[Live]:
     with live_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def attacked() -> Iterator[Target]:
+    """A process of short deadlines and a small queue, with steps of a millisecond."""
+    with target(0.001, HASTY, max_running=4, max_waiting=8) as found:
+        warm_up(found)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def server(attacked: Target) -> Target:
+    """The same, its memory and tasks measured from here on."""
+    attacked.watch()
+    return attacked
+
+
+@pytest.fixture
+def stays_well(server: Target) -> Iterator[None]:
+    """What must hold after a test with it."""
+    yield
+    server.check()
 
 
 @pytest.fixture

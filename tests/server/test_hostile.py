@@ -6,39 +6,15 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.server.target import CHAT, MESSAGES, Target, target, warm_up
+from tests.server.target import CHAT, MESSAGES, Target
 
-QUICK = {
-    "header_seconds": 0.5,
-    "body_seconds": 1.0,
-    "stall_seconds": 1.0,
-    "running": 4,
-    "waiting": 8,
-    "connections": 300,
-}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Target]:
-    """Short deadlines, a small queue, steps of a millisecond."""
-    with target(0.001, QUICK, max_running=4, max_waiting=8) as found:
-        warm_up(found)
-        found.watch()
-        yield found
-
-
-@pytest.fixture(autouse=True)
-def stays_well(server: Target) -> Iterator[None]:
-    yield
-    server.check()
-
+pytestmark = pytest.mark.usefixtures("stays_well")
 
 HUGE: dict[str, list[Any]] = {
     "n": [10**9, 0, -1, 1.5, "many"],

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.server.target import MESSAGES, Target, target, warm_up
+from tests.server.target import MESSAGES, Target
+
+pytestmark = pytest.mark.usefixtures("stays_well")
 
 NAN = float("nan")
 ROUTES: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
@@ -48,20 +49,6 @@ ROUTES: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
         },
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Target]:
-    with target(0.0, {"running": 4, "waiting": 8}, max_running=4, max_waiting=8) as found:
-        warm_up(found)
-        found.watch()
-        yield found
-
-
-@pytest.fixture(autouse=True)
-def stays_well(server: Target) -> Iterator[None]:
-    yield
-    server.check()
 
 
 @pytest.mark.slow
