@@ -8,6 +8,7 @@ operations count by the threads' own processor time: what a neighbour takes away
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from typing import Any
 
@@ -26,15 +27,22 @@ def probe(isa: str, what: str, cpus: list[int], windows: int, seconds: float) ->
     return {"best": max(rates), "median": summary["median"], "spread": summary["spread"]}
 
 
+def isas() -> list[str]:
+    """The instruction sets that this processor runs, the widest last."""
+    cpus = sorted(os.sched_getaffinity(0))[:1]
+    found = []
+    for isa in ISAS:
+        with contextlib.suppress(_native.Error):
+            _native.kernels.probe(isa, "fp32", cpus, 0.001)
+            found.append(isa)
+    return found
+
+
 def limits(windows: int = 7, seconds: float = 0.1) -> dict[str, Any]:
     """{isa: {operation: {"one": rates, "all": rates}}} for what this processor runs, in OPERATIONS' units."""
     cpus = sorted(os.sched_getaffinity(0))
     result: dict[str, Any] = {}
-    for isa in ISAS:
-        try:
-            _native.kernels.probe(isa, "fp32", cpus[:1], 0.001)
-        except _native.Error:
-            continue
+    for isa in isas():
         result[isa] = {}
         for what in OPERATIONS:
             one = probe(isa, what, cpus[:1], windows, seconds)
