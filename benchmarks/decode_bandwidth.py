@@ -1,8 +1,8 @@
-"""Decode against the read bandwidth of the same seconds: `python -m benchmarks.decode_bandwidth MODEL.gguf...`.
+"""Decode against the read bandwidth of the same seconds: `python -m benchmarks.decode_bandwidth GGUF...`.
 
 A shared host's memory speed changes from second to second, so a limit measured once says little. Here a few
-tokens and a window of the read probe alternate, and a round's share is the bytes that its tokens read a second
-(matrices and cache) over the mean of the windows before and after. The last line is one JSON object.
+tokens and a window of the read probe alternate, and a round's share is the bytes that its tokens read in a
+second (matrices and cache) over the mean of the windows before and after. The last line is one JSON object.
 """
 
 from __future__ import annotations
