@@ -168,6 +168,12 @@ async def _at(port: int, request: Request, begin: float) -> None:
         writer.close()
 
 
+def refused(request: Request) -> bool:
+    """Answered 429 and told when to come again."""
+    head = b"".join(data for _, data in request.received[:2]).lower()
+    return head.startswith(b"http/1.1 429") and b"retry-after:" in head
+
+
 def timing(request: Request) -> Timing:
     """What the bytes say."""
     stamps: list[float] = []
@@ -218,6 +224,7 @@ def figures(requests: Sequence[Request], window: float, elapsed: float, limits: 
     firsts = [
         elapsed - request.at if t.first is None else t.first
         for request, t in zip(requests, timings, strict=True)
+        if not refused(request)
     ]
     per_token = [t.per_token for t in timings if t.per_token is not None]
     gaps = [gap for t in timings for gap in t.gaps]
@@ -225,6 +232,7 @@ def figures(requests: Sequence[Request], window: float, elapsed: float, limits: 
     return {
         "requests": len(requests),
         "finished": sum(t.whole for t in timings),
+        "refused": sum(map(refused, requests)),
         "errors": sum(bool(request.error) for request in requests),
         "good": good,
         "goodput_rps": good / window,

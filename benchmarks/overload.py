@@ -22,16 +22,10 @@ from sillar.engine.native import read_metadata
 from sillar.tokenizer import Tokenizer
 
 
-def refused(request: load.Request) -> bool:
-    """Answered 429 and told when to come again."""
-    head = b"".join(data for _, data in request.received[:2]).lower()
-    return head.startswith(b"http/1.1 429") and b"retry-after:" in head
-
-
 def summary(requests: Sequence[load.Request]) -> dict[str, Any]:
     """Seconds to the first token and a token, of the admitted; how long a refusal took."""
-    turned_away = [request for request in requests if refused(request)]
-    admitted = [load.timing(request) for request in requests if not refused(request)]
+    turned_away = [request for request in requests if load.refused(request)]
+    admitted = [load.timing(request) for request in requests if not load.refused(request)]
     refusals = [request.received[0][0] - request.began for request in turned_away]
     return {
         "requests": len(requests),

@@ -66,6 +66,7 @@ def line(users: int, name: str, row: dict[str, Any]) -> str:
     }
     return (
         f"{users:3d} users, {name:12s}: {row['good']}/{row['requests']} good, {row['finished']} finished, "
+        f"{row['refused']} refused, "
         f"{row['goodput_rps']:.2f} good requests/s, {row['tokens_per_s']:.0f} tokens/s, "
         f"TTFT {spreads['ttft_s']['p50']:.2f} {spreads['ttft_s']['p95']:.2f} s, "
         f"TPOT {1e3 * spreads['tpot_s']['p50']:.0f} {1e3 * spreads['tpot_s']['p95']:.0f} ms, "

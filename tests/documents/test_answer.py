@@ -5,14 +5,16 @@ answers.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sillar.documents.answer import Answer, AnswerOptions, Style, answer, stream_answer
 from sillar.documents.index import Index
 from sillar.documents.store.protocol import EVERYTHING
+from sillar.errors import OverloadedError
 from tests.documents.fakes import ScriptedModel, open_index
 
 QUESTION = "When does the VPN password expire?"
@@ -61,6 +63,18 @@ async def test_without_a_model_the_sentence_is_quoted(index: Index) -> None:
     assert (citation.document, citation.section) == ("vpn.md", "VPN > Passwords")
     assert set(result.timings) == {"retrieve", "ttft", "total"}
     assert result.to_json()["citations"][0]["quote"] == "The VPN password expires after 90 days."
+
+
+@pytest.mark.parametrize("style", ["auto", "generate"])
+async def test_where_the_model_has_too_much_to_do_the_quote_is_the_answer(index: Index, style: Style) -> None:
+    class Busy(ScriptedModel):
+        async def chat(self, messages: Sequence[dict[str, str]], params: object) -> AsyncIterator[Any]:
+            raise OverloadedError("Try again.")
+            yield
+
+    result = await answer(QUESTION, index, Busy(""), AnswerOptions(style=style))  # type: ignore[arg-type]
+    assert result.text == "The VPN password expires after 90 days. [1]"
+    assert not result.generated
 
 
 async def test_supported_words_of_the_model_are_kept_and_cited(index: Index) -> None:

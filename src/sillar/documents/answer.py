@@ -23,6 +23,7 @@ from sillar.documents.store.protocol import EVERYTHING, Access
 from sillar.documents.support import Sentence, Support, find_support
 from sillar.engine.language_model import LanguageModel
 from sillar.engine.request import GenerationParams
+from sillar.errors import OverloadedError
 
 Style = Literal["auto", "quote", "generate"]
 TRUSTED_WEIGHTS = 500_000_000
@@ -167,14 +168,20 @@ async def _write(
     model: LanguageModel | None,
     options: AnswerOptions,
 ) -> AsyncGenerator[_Piece, None]:
-    """The quote at once, then the model's words where they are supported; "generate": those, or the quote."""
+    """The quote at once, then the model's words where they are supported; "generate": those, or the quote.
+
+    Where the model has too much to do, the quote is the answer.
+    """
     tokens = {"prompt": 0, "completion": 0}
     if options.style != "generate" or model is None:
         yield _Piece(draft.quote(), False, tokens)
     if model is None or options.style == "quote":
         return
     language = detect_language(question, passages[0].language)
-    text, tokens = await _generate(question, passages, language, model, options)
+    try:
+        text, tokens = await _generate(question, passages, language, model, options)
+    except OverloadedError:
+        text = ""
     grounded = keep_supported(text, question, support.sentences, draft.chosen)
     if not grounded and model.weights >= TRUSTED_WEIGHTS:
         near = [
