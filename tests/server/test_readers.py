@@ -38,6 +38,16 @@ async def test_readers_come_and_go(client, library, hidden):
     await nothing_is_told(client, library, hidden)
 
 
+async def test_the_list_of_collections_tells_an_admin_who_reads_its_own(client, library, hidden):
+    await share(client, "bob")
+    told = (await client.get("/v1/collections", headers=ANA)).json()
+    assert told["readers"] == {"uploads": [], "Aviary": ["bob"]}
+    assert told["hosts"] == []
+    assert (await client.get("/v1/collections", headers=CLERK)).json()["readers"] is None
+    reader = (await client.get("/v1/collections", headers=BOB)).json()
+    assert "Aviary" not in (reader["readers"] or {})
+
+
 async def nothing_is_told(client, library, hidden):
     """To Bob: names, passages, counts, errors."""
     for path in ("documents", "collections", "jobs", "suggestions", "insights"):
