@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -174,6 +175,33 @@ async def test_the_next_generation_has_the_pages_without_asking_for_them(
         assert len(web.seen) == asked
         web.pages["/pump"] = Page(status=304)
         assert (await fetched(pages))[:2] == (0, 1), "validators came along"
+
+
+async def test_an_older_file_keeps_its_pages_without_asking_for_them(tmp_path: Path, web: Site) -> None:
+    path = tmp_path / "i.db"
+    web.pages["/lost"] = html("<p>The lost valve.</p>")
+    async with open_index(path) as index:
+        pages = WebPages(index, web.rules(), "site")
+        await fetched(pages, f"{web.url}/pump", f"{web.url}/absent", f"{web.url}/lost")
+        (pages.folder / (await pages.known())[f"{web.url}/lost"].hash).unlink()
+        await pages.queue([f"{web.url}/later"])
+    older = sqlite3.connect(path)
+    older.execute("PRAGMA user_version = 1")
+    older.close()
+    asked = len(web.seen)
+    async with Index.open(path, WordEmbedder(), kernels=numpy_kernels(), update=True) as index:
+        assert index.stale
+        pages = WebPages(index, web.rules(), "site")
+        async with index.changing():
+            assert not index.stale
+        assert await pages.queued() == [f"{web.url}/later"]
+        assert await found(index, "pump bar", Access(frozenset({"site"}))) == [f"{web.url}/pump"]
+        assert await found(index, "pump bar", Access(frozenset({""}))) == []
+        failed = {url: state.failed or "" for url, state in (await pages.known()).items()}
+        assert failed[f"{web.url}/pump"] == ""
+        assert "404" in failed[f"{web.url}/absent"]
+        assert "fetch it again" in failed[f"{web.url}/lost"]
+        assert len(web.seen) == asked
 
 
 _CHILD = """

@@ -37,6 +37,7 @@ from sillar.documents.progress import IndexReport, Progress
 from sillar.documents.rebuild import copy_sources, hold
 from sillar.documents.rerank import rerank
 from sillar.documents.search import SearchOptions, search
+from sillar.documents.store import addresses
 from sillar.documents.store.jobs import FileJob, Stage
 from sillar.documents.store.protocol import (
     EVERYTHING,
@@ -45,7 +46,7 @@ from sillar.documents.store.protocol import (
     FileState,
     StoreCounts,
 )
-from sillar.documents.store.schema import OlderIndexError, old_sources
+from sillar.documents.store.schema import OlderIndexError, old_content
 from sillar.documents.store.sqlite import SqliteStore
 from sillar.documents.store.vectors import VectorKernels
 from sillar.documents.web_copy import pages_folder
@@ -101,7 +102,7 @@ class Index:
 
         One that was made by another embedder or other parsers is searched as it is (`stale` says why), and
         built anew beside itself by the next add_folder. One with an older version's tables keeps
-        only its list of sources, if `update`; otherwise OlderIndexError.
+        its list of sources and its pages, if `update`; otherwise OlderIndexError.
         """
         if rebuild and path.exists():
             _outdate(path, embedder, kernels)
@@ -113,7 +114,9 @@ class Index:
         shadow = shadow_of(path)
         remove(shadow)
         store = SqliteStore(shadow, embedder.fingerprint, embedder.dim, kernels)
-        store.adopt_sources(old_sources(path))
+        sources, pages = old_content(path)
+        store.adopt_sources(sources)
+        store.within(addresses.adopt, pages)
         store.close()
         switch(path, shadow)
         return cls(path, embedder, kernels, options)

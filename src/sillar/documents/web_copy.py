@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from sillar.documents.chunk import chunk_document
 from sillar.documents.ingest.limits import ParserLimits
 from sillar.documents.ingest.parser import FileParser
-from sillar.documents.store import addresses
-from sillar.documents.store.protocol import EmbeddedDocument
+from sillar.documents.store import addresses, jobs
+from sillar.documents.store.protocol import EVERYTHING, EmbeddedDocument
 from sillar.errors import DocumentError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _SCHEME = "web:"
 _BATCH_DOCUMENTS = 16
+_LOST = "What was fetched of it is not there any more: fetch it again."
 
 
 def location_of(collection: str) -> str:
@@ -57,7 +58,10 @@ async def copy_pages(
             stored = await asyncio.to_thread(old.load, location, missing[start : start + _BATCH_DOCUMENTS])
             items = await _again(stored, pages, kept_page(folder, collection), parser)
             await new.store_documents(location, items, collection)
-    await new.within(addresses.put, await new.source(location, collection), list(pages.values()))
+    source = await new.source(location, collection)
+    await new.within(addresses.put, source, list(pages.values()))
+    queued = [job.path for job in await asyncio.to_thread(old.jobs, EVERYTHING) if job.location == location]
+    await new.within(jobs.add, source, queued, collection)
 
 
 async def _again(
@@ -72,10 +76,10 @@ async def _parsed(
     """The document as today's parsers read it; one that was not kept, or is not read any more, stays."""
     kept = folder / item.facts.hash
     if item.failed is not None or page is None or not await asyncio.to_thread(kept.is_file):
-        return item
+        return item if item.failed is not None or item.chunks else replace(item, document=None, failed=_LOST)
     try:
         parsed = await parser.parse(kept, page.name)
-    except DocumentError:
-        return item
+    except DocumentError as error:
+        return item if item.chunks else replace(item, document=None, failed=str(error), kind=error.kind)
     chunks = await asyncio.to_thread(chunk_document, parsed.document)
     return replace(item, document=parsed.document, chunks=chunks)

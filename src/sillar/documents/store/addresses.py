@@ -1,5 +1,5 @@
 """What is known of pages of the web beside their documents: a small table of the embedded store. Each
-function runs inside its caller's transaction.
+function but `old_pages` runs inside its caller's transaction.
 
 The documents of a source say which pages there are; a row here without its document says nothing.
 """
@@ -10,6 +10,8 @@ import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from sillar.documents.store import jobs
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS addresses (
@@ -65,3 +67,61 @@ def hashes(connection: sqlite3.Connection, source_id: int) -> set[str]:
     """Of the content of every document of a source."""
     rows = connection.execute("SELECT hash FROM documents WHERE source_id = ?", (source_id,))
     return {str(row[0]) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class OldPage:
+    """A page of an older version's file, without its text."""
+
+    source: str
+    collection: str
+    address: Address
+    size: int = 0
+    failed: str | None = None
+    queued: bool = False
+
+
+def old_pages(connection: sqlite3.Connection) -> list[OldPage]:
+    """Pages of an older version's file, those that were still to be fetched too; none where its tables
+    have other columns.
+    """
+    try:
+        rows = connection.execute(
+            "SELECT s.location, d.collection, d.path, d.hash, coalesce(a.name, ''), coalesce(a.etag, ''),"
+            " coalesce(a.modified, ''), coalesce(a.reason, ''), d.size, d.reason, 0"
+            " FROM documents d JOIN sources s ON s.id = d.source_id AND s.location LIKE 'web:%'"
+            " LEFT JOIN addresses a ON a.source_id = s.id AND a.url = d.path UNION ALL"
+            " SELECT s.location, j.collection, j.path, '', '', '', '', '', 0, NULL, 1"
+            " FROM jobs j JOIN sources s ON s.id = j.source_id AND s.location LIKE 'web:%'"
+        ).fetchall()
+    except sqlite3.DatabaseError:
+        return []
+    return [OldPage(row[0], row[1], Address(os.fsdecode(row[2]), *row[3:8]), row[8], row[9], bool(row[10]))
+            for row in rows]  # fmt: skip
+
+
+def adopt(connection: sqlite3.Connection, pages: Iterable[OldPage]) -> None:
+    """Pages of an older file, whose content is still to be read again from what was kept of them."""
+    for page in pages:
+        connection.execute(
+            "INSERT OR IGNORE INTO sources (location, collection) VALUES (?, ?)",
+            (page.source, page.collection),
+        )
+        (source,) = connection.execute("SELECT id FROM sources WHERE location = ?", (page.source,)).fetchone()
+        if page.queued:
+            jobs.add(connection, source, [page.address.url], page.collection)
+            continue
+        connection.execute(
+            "INSERT OR IGNORE INTO documents (source_id, path, size, mtime_ns, hash, reason, collection)"
+            " VALUES (?, ?, ?, 0, ?, ?, ?)",
+            (
+                source,
+                os.fsencode(page.address.url),
+                page.size,
+                page.address.hash,
+                page.failed,
+                page.collection,
+            ),
+        )
+        if page.address.name:
+            put(connection, source, [page.address])

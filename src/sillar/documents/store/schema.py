@@ -116,9 +116,18 @@ class OlderIndexError(DocumentError):
     """An index file that has to be built again from its sources."""
 
 
-def old_sources(path: Path) -> list[tuple[str, str]]:
-    """(location, collection) of the sources of an older version's file, whatever columns it has."""
+def old_content(path: Path) -> tuple[list[tuple[str, str]], list[addresses.OldPage]]:
+    """(location, collection) of the sources of an older version's file, whatever columns it has, and its
+    pages of the web.
+    """
     connection = connect(path)
+    try:
+        return _old_sources(connection), addresses.old_pages(connection)
+    finally:
+        connection.close()
+
+
+def _old_sources(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     try:
         columns = {row[1] for row in connection.execute("PRAGMA table_info(documents)")}
         collection = "max(d.collection)" if "collection" in columns else "''"
@@ -129,8 +138,6 @@ def old_sources(path: Path) -> list[tuple[str, str]]:
         return [(str(row[0]), str(row[1])) for row in rows]
     except sqlite3.DatabaseError:
         return []
-    finally:
-        connection.close()
 
 
 def _statements() -> list[str]:
