@@ -24,6 +24,7 @@ struct alignas(64) Panel {
 
 struct Scratch {
   Panel panel;
+  alignas(64) int32_t starts[token_block * chunk_groups];  // [token][group]: where dot products begin; not k-quants
   Sums acc;
 };
 static_assert(sizeof(Scratch) <= panel_scratch_bytes_avx512);
@@ -67,24 +68,27 @@ void unpack(const uint8_t* tiles, int64_t tile_bytes, int vectors, int64_t group
     }
 }
 
-// A dot product's start: minus the zero point times the activations' sum, of a group's first or second half or of both.
-template <int zero_point, bool first_half, bool second_half>
-[[gnu::always_inline]] inline __m512i dot_start(const int16_t* sums) {
-  constexpr uint32_t factor = uint32_t(-zero_point) & 0xffff;
-  constexpr uint32_t pair = (first_half ? factor : 0) | (second_half ? factor << 16 : 0);
-  const __m512i zero = _mm512_setzero_si512();
-  if constexpr (zero_point == 0) return zero;
-  else return _mm512_dpwssd_epi32(zero, broadcast32(sums), _mm512_set1_epi32(int(pair)));
+// Minus the zero point times the activations' sums: where the dot products of a chunk's groups begin.
+template <int zero_point>
+void find_starts(const Tokens& x, int64_t tokens, int64_t groups, int32_t* starts) {
+  if constexpr (zero_point == 0) return;
+  const auto there = __mmask16((1u << groups) - 1);
+  for (int64_t t = 0; t < tokens; ++t) {
+    const __m512i sums = _mm512_maskz_loadu_epi32(there, x.sums + 2 * t * x.groups);
+    const __m512i products = _mm512_dpwssd_epi32(_mm512_setzero_si512(), sums, _mm512_set1_epi16(-zero_point));
+    _mm512_mask_storeu_epi32(starts + t * chunk_groups, there, products);
+  }
 }
+static_assert(chunk_groups <= 16);
 
 // acc += one group of 32 columns, which share a scale, of all (token, row vector) pairs.
 template <class K, int vectors, int tokens>
-[[gnu::always_inline]] inline void add_group(const Panel& panel, const Tokens& x, int64_t group,
+[[gnu::always_inline]] inline void add_group(const Panel& panel, const int32_t* starts, const Tokens& x, int64_t group,
                                              __m512 (&acc)[tokens][vectors]) {
   const int64_t at = group * vectors * tile_rows;
   __m512i dots[tokens][vectors];
   unroll<tokens>([&](auto t) {
-    const __m512i start = dot_start<K::zero_point, true, true>(x.sums + 2 * (t.value * x.groups + group));
+    const __m512i start = _mm512_set1_epi32(K::zero_point == 0 ? 0 : starts[t.value * chunk_groups + group]);
     unroll<vectors>([&](auto r) { dots[t.value][r.value] = start; });
   });
   add_dots<group_quads, 64 * vectors>(panel.operands + group * group_quads * vectors * 64, 64,
@@ -104,6 +108,16 @@ template <class K, int vectors, int tokens>
   });
 }
 
+// A k-quant's start, whose scale belongs to a group's first or second half or to both.
+template <int zero_point, bool first_half, bool second_half>
+[[gnu::always_inline]] inline __m512i scaled_start(const int16_t* sums) {
+  constexpr uint32_t factor = uint32_t(-zero_point) & 0xffff;
+  constexpr uint32_t pair = (first_half ? factor : 0) | (second_half ? factor << 16 : 0);
+  const __m512i zero = _mm512_setzero_si512();
+  if constexpr (zero_point == 0) return zero;
+  else return _mm512_dpwssd_epi32(zero, broadcast32(sums), _mm512_set1_epi32(int(pair)));
+}
+
 // sums += scale `i` of a block times its dot product.
 template <class K, int half, int vectors, int tokens>
 [[gnu::always_inline]] inline void add_scaled(const Panel& panel, const Tokens& x, int64_t i,
@@ -112,7 +126,7 @@ template <class K, int half, int vectors, int tokens>
   __m512i dots[tokens][vectors];
   unroll<tokens>([&](auto t) {
     const int16_t* x_sums = x.sums + 2 * (t.value * x.groups + i / K::k_halves);
-    const __m512i start = dot_start<K::zero_point, half == 0, half == K::k_halves - 1>(x_sums);
+    const __m512i start = scaled_start<K::zero_point, half == 0, half == K::k_halves - 1>(x_sums);
     unroll<vectors>([&](auto r) { dots[t.value][r.value] = start; });
   });
   add_dots<quads, 64 * vectors>(panel.operands + i * quads * vectors * 64, 64, x.values + i * quads * 4, x.cols, dots);
@@ -151,15 +165,17 @@ template <class K, int vectors, int tokens>
 }
 
 template <class K, int vectors, int tokens>
-[[gnu::flatten]] void tile(const Panel& panel, int64_t groups, const Place& at) {
+[[gnu::flatten]] void tile(const Scratch& scratch, int64_t groups, const Place& at) {
   unroll<tokens>([&](auto t) {
     for (int64_t line = 0; line < groups * group_cols; line += 64)  // the tile after this one
       _mm_prefetch(reinterpret_cast<const char*>(at.x.values + (tokens + t.value) * at.x.cols + line), _MM_HINT_T0);
   });
   __m512 acc[tokens][vectors];
   begin_sums<vectors, tokens>(at, acc);
-  if constexpr (K::k_halves != 0) add_k_block<K, vectors, tokens>(panel, at.x, acc);
-  else for (int64_t g = 0; g < groups; ++g) add_group<K, vectors, tokens>(panel, at.x, g, acc);
+  if constexpr (K::k_halves != 0) add_k_block<K, vectors, tokens>(scratch.panel, at.x, acc);
+  else
+    for (int64_t g = 0; g < groups; ++g)
+      add_group<K, vectors, tokens>(scratch.panel, scratch.starts + at.token * chunk_groups, at.x, g, acc);
   end_sums<vectors, tokens>(at, acc);
 }
 
@@ -174,8 +190,9 @@ void multiply_rows(const MatmulTask& task, int64_t row, int64_t token, int64_t t
     const int64_t count = groups - g < step ? groups - g : step;
     unpack<type>(tiles, tile_bytes, vectors, g, count, scratch.panel);
     const Place at = place(task, row, token, g, count, scratch.acc);
+    if constexpr (!is_k_quant(type)) find_starts<KindOf<type>::zero_point>(at.x, tokens, count, scratch.starts);
     for_tiles<vectors>(at, tokens, [&](auto n, const Place& here) {
-      tile<KindOf<type>, vectors, n.value>(scratch.panel, count, here);
+      tile<KindOf<type>, vectors, n.value>(scratch, count, here);
     });
   }
 }

@@ -36,9 +36,26 @@ template <WeightType type, int begin, int quads>
   unroll<quads>([&](auto q) { operands[q.value] = quad<type, begin + q.value>(planes); });
 }
 
+// Dot products begin with minus the zero point times the activations' sum: of 16 groups at once, which pays from
+// four tokens on.
+constexpr int64_t start_groups = 16;
+template <WeightType type, int tokens>
+constexpr bool finds_starts = packed_format(type).zero_point != 0 && tokens >= 4;
+
+template <WeightType type, int tokens>
+[[gnu::always_inline]] inline void find_starts(const Tokens& x, int64_t groups, int32_t (&starts)[tokens][start_groups]) {
+  constexpr int zero_point = packed_format(type).zero_point;
+  const __mmask16 there = groups < start_groups ? __mmask16((1u << groups) - 1) : __mmask16(0xffff);
+  unroll<tokens>([&](auto t) {
+    const __m512i sums = _mm512_maskz_loadu_epi32(there, x.sums + 2 * t.value * x.groups);
+    const __m512i products = _mm512_dpwssd_epi32(_mm512_setzero_si512(), sums, _mm512_set1_epi16(-zero_point));
+    _mm512_store_si512(starts[t.value], products);
+  });
+}
+
 // A block of 32 columns, all tokens.
 template <WeightType type, int tokens>
-[[gnu::always_inline]] inline void add_block(const uint8_t* block, const Tokens& x, __m512* acc) {
+[[gnu::always_inline]] inline void add_block(const uint8_t* block, const Tokens& x, const int32_t* starts, __m512* acc) {
   constexpr PackedFormat f = packed_format(type);
   prefetch_share<type>(block, 0);
   const BlockScales scales = block_scales<type>(block);
@@ -48,7 +65,9 @@ template <WeightType type, int tokens>
     constexpr int t = token.value;
     const int64_t at = t * x.groups;
     __m512i start = _mm512_setzero_si512();
-    if constexpr (f.zero_point != 0)
+    if constexpr (finds_starts<type, tokens>)
+      start = _mm512_set1_epi32(starts[t * start_groups]);
+    else if constexpr (f.zero_point != 0)
       start = _mm512_dpwssd_epi32(start, broadcast32(x.sums + 2 * at), _mm512_set1_epi16(-f.zero_point));
     const __m512i dots = dot<0, group_quads>(start, operands, x.values + t * x.cols);
     __m512 sum = _mm512_mul_ps(_mm512_cvtepi32_ps(dots), scales.d);
@@ -134,11 +153,19 @@ template <WeightType type, int tokens>
   for (int64_t row = task.row_begin; row < task.row_end; row += tile_rows) {
     __m512 acc[tokens];
     unroll<tokens>([&](auto t) { acc[t.value] = _mm512_setzero_ps(); });
-    for (int64_t b = 0; b < w.cols / f.block_cols; ++b, block += packed_block_bytes(f)) {
+    alignas(64) int32_t starts[tokens][start_groups];
+    const int64_t blocks = w.cols / f.block_cols;
+    for (int64_t b = 0; b < blocks; ++b, block += packed_block_bytes(f)) {
       const Tokens x = tokens_at(*task.x, token, b * block_groups(f));
-      if constexpr (is_k_quant(type)) add_k_block<type, tokens>(block, x, acc);
-      else if constexpr (block_groups(f) > 1) add_wide_block<type, tokens>(block, x, acc);
-      else add_block<type, tokens>(block, x, acc);
+      if constexpr (is_k_quant(type)) {
+        add_k_block<type, tokens>(block, x, acc);
+      } else if constexpr (block_groups(f) > 1) {
+        add_wide_block<type, tokens>(block, x, acc);
+      } else {
+        if constexpr (finds_starts<type, tokens>)
+          if (b % start_groups == 0) find_starts<type>(x, blocks - b, starts);
+        add_block<type, tokens>(block, x, starts[0] + b % start_groups, acc);
+      }
     }
     const __mmask16 rows = row_mask(task.row_end - row);
     unroll<tokens>([&](auto t) {

@@ -20,6 +20,7 @@ struct Place {
   const MatmulTask& task;
   int64_t row;       // of the task's product
   bool first, last;  // of the chunks of columns
+  int64_t token;     // the tile's first, from 0 in its block of tokens
   Tokens x;
   float* acc;
   float* out;
@@ -27,7 +28,7 @@ struct Place {
 
 inline Place place(const MatmulTask& task, int64_t row, int64_t token, int64_t group, int64_t groups, float* acc) {
   const int64_t all = task.x->cols / group_cols;
-  return {task, row, group == 0, group + groups == all, tokens_at(*task.x, token, group), acc,
+  return {task, row, group == 0, group + groups == all, 0, tokens_at(*task.x, token, group), acc,
           task.out + token * task.out_stride + row};
 }
 
@@ -35,7 +36,7 @@ inline Place place(const MatmulTask& task, int64_t row, int64_t token, int64_t g
 template <int vectors, class Tile>
 [[gnu::always_inline]] inline void for_tiles(const Place& from, int64_t tokens, const Tile& tile) {
   const auto at = [&](int64_t token) -> Place {
-    return {from.task, from.row, from.first, from.last, advanced(from.x, token), from.acc + token * vectors * tile_rows,
+    return {from.task, from.row, from.first, from.last, token, advanced(from.x, token), from.acc + token * vectors * tile_rows,
             from.out + token * from.task.out_stride};
   };
   int64_t token = 0;
