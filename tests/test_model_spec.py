@@ -8,6 +8,7 @@ import pytest
 
 from sillar.errors import ModelFormatError
 from sillar.model_spec import GGML_TYPES, ModelSpec, TensorInfo, weight_bytes
+from tests.oracle.gguf_reader import TensorReader
 
 
 def mistral_7b() -> ModelSpec:
@@ -96,8 +97,7 @@ def test_block_sizes_are_the_format_s() -> None:
 
 
 def test_a_real_file(chat_model: Path) -> None:
-    gguf = pytest.importorskip("gguf")
-    reader = gguf.GGUFReader(chat_model)
+    reader = TensorReader(chat_model)
     tensors = [TensorInfo(t.name, tuple(map(int, t.shape)), t.tensor_type.name) for t in reader.tensors]
     metadata = {key: field.contents() for key, field in reader.fields.items()}
     spec = ModelSpec.from_metadata(metadata, tensors)

@@ -10,6 +10,8 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.oracle.gguf_reader import TensorReader
+
 Floats = NDArray[np.float32]
 
 
@@ -18,7 +20,7 @@ class Weights:
     a group of 32, and keys and values to fp16. Without it everything is fp32."""
 
     def __init__(self, path: Path, *, as_engine: bool = False) -> None:
-        reader = gguf.GGUFReader(path)
+        reader = TensorReader(path)
         self._fields = reader.fields
         self._tensors = {tensor.name: tensor for tensor in reader.tensors}
         self.as_engine = as_engine
