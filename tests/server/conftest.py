@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -60,14 +62,26 @@ def stays_well(server: Target) -> Iterator[None]:
     server.check()
 
 
+@pytest.fixture(scope="session")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder `docs` with the handbook, and its `index.db`: made once, a parser's process takes a second."""
+    made = tmp_path_factory.mktemp("indexed")
+    (made / "docs").mkdir()
+    (made / "docs" / "handbook.md").write_text(HANDBOOK)
+
+    async def index() -> None:
+        async with open_index(made / "index.db") as index:
+            await index.add_folder(made / "docs")
+
+    asyncio.run(index())
+    return made
+
+
 @pytest.fixture
-async def library(tmp_path: Path) -> AsyncIterator[Library]:
-    folder = tmp_path / "docs"
-    folder.mkdir()
-    (folder / "handbook.md").write_text(HANDBOOK)
+async def library(indexed: Path, tmp_path: Path) -> AsyncIterator[Library]:
+    shutil.copytree(indexed, tmp_path, dirs_exist_ok=True)
     index = open_index(tmp_path / "index.db")
-    library = Library(index, Journal(tmp_path / "journal.db"), folder, tmp_path / "uploads")
-    await index.add_folder(folder)
+    library = Library(index, Journal(tmp_path / "journal.db"), tmp_path / "docs", tmp_path / "uploads")
     yield library
     await library.close()
 
