@@ -98,26 +98,27 @@ async def once(model: LanguageModel, kind: Kind, tokens: int, lookup: bool) -> l
 
 
 async def measure(model: LanguageModel, kind: Kind, tokens: int, repeats: int) -> dict[str, Any]:
-    """Speeds of alternating passes; the ratio is the median of those of neighbouring passes."""
+    """Speeds of passes with and without in turn; the ratio is the median of neighbouring passes'."""
     speeds: dict[bool, list[float]] = {False: [], True: []}  # without lookup, with it
     texts: set[str] = set()
-    last: list[Run] = []
+    with_lookup: list[Run] = []
     for repeat in range(repeats + 1):  # the first does not count: it computes the prompts
-        for lookup in (False, True):
-            last = await once(model, kind, tokens, lookup)
-            texts.add("\0".join(run.text for run in last))
+        for lookup in (False, True) if repeat % 2 else (True, False):
+            runs = await once(model, kind, tokens, lookup)
+            texts.add("\0".join(run.text for run in runs))
+            with_lookup = runs if lookup else with_lookup
             if repeat:
-                speeds[lookup].append(sum(r.tokens for r in last) / sum(r.seconds for r in last))
-    drafted, accepted = sum(r.drafted for r in last), sum(r.accepted for r in last)
+                speeds[lookup].append(sum(r.tokens for r in runs) / sum(r.seconds for r in runs))
+    drafted, accepted = sum(r.drafted for r in with_lookup), sum(r.accepted for r in with_lookup)
     return {
         "off_tokens_per_s": statistics.median(speeds[False]),
         "on_tokens_per_s": statistics.median(speeds[True]),
         "ratio": statistics.median(on / off for off, on in zip(*speeds.values(), strict=True)),
         "drafted": drafted,
         "accepted": accepted,
-        "tokens": sum(r.tokens for r in last),
+        "tokens": sum(r.tokens for r in with_lookup),
         "same_text": len(texts) == 1,
-        "quoted": quoted_share(last, kind.quoted),
+        "quoted": quoted_share(with_lookup, kind.quoted),
     }
 
 
@@ -146,7 +147,7 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default=hub.DEFAULT_CHAT_MODEL, help="a path or catalogue name")
     parser.add_argument("--kinds", nargs="+", choices=list(kinds()), default=list(kinds()))
     parser.add_argument("--tokens", type=int, default=128)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=4)
     arguments = parser.parse_args()
     path = find_model(arguments.model)
     model = LanguageModel.load(path, NativeOptions(kv_tokens=16384))

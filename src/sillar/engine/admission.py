@@ -20,7 +20,6 @@ from sillar.engine.sequence import Sequence
 from sillar.errors import OverloadedError
 
 _FADE = 0.9  # of the mean answer's length, an answer
-_MARGIN = 1.2  # of every twenty, one takes so much longer than forecast, or more (docs/benchmarks.md)
 _LONGEST = 600  # seconds that a client is told to wait at most
 
 
@@ -107,7 +106,7 @@ class Admission:
         if target is None or not self._entries:
             return
         wait = self.forecast(sequence)
-        if wait.seconds > max(target / _MARGIN - wait.own, wait.own):
+        if wait.seconds > max(target - wait.own, wait.own):
             told = f"The requests before this one take {wait.seconds:.1f} s more."
             raise self._overloaded(told, wait.seconds)
 
