@@ -13,6 +13,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from sillar.documents.interfaces import TextEmbedder
+from sillar.engine.native import NativeOptions, layout_version
 
 
 def default_path() -> Path:
@@ -23,11 +24,13 @@ def default_path() -> Path:
 class CachedEmbedder:
     """A TextEmbedder that asks `embedder` only for texts that it never embedded before.
 
-    Keyed by the embedder's fingerprint, the kind and the text; vectors are kept as they came.
+    Keyed by what computes them (`made_by`: the build and its kernels, unless given), the embedder's
+    fingerprint, the kind and the text; vectors are kept as they came. What others computed is deleted.
     """
 
-    def __init__(self, embedder: TextEmbedder, path: Path | None = None) -> None:
+    def __init__(self, embedder: TextEmbedder, path: Path | None = None, made_by: str = "") -> None:
         self._embedder = embedder
+        self._made_by = made_by or repr(layout_version(NativeOptions()))
         path = path or default_path()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, timeout=60)
@@ -36,6 +39,15 @@ class CachedEmbedder:
             "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID"
         )
         self._known: dict[bytes, NDArray[Any]] = {}
+        self._drop_others()
+
+    def _drop_others(self) -> None:
+        maker = int.from_bytes(hashlib.blake2b(self._made_by.encode(), digest_size=3).digest()) + 1
+        if self._db.execute("PRAGMA user_version").fetchone()[0] != maker:
+            with self._db:
+                self._db.execute("DELETE FROM vectors")
+            self._db.execute("VACUUM")
+            self._db.execute(f"PRAGMA user_version = {maker}")
 
     @property
     def dim(self) -> int:
@@ -95,5 +107,6 @@ class CachedEmbedder:
 
     def _key(self, text: str, kind: str) -> bytes:
         return hashlib.blake2b(
-            "\0".join((self._embedder.fingerprint, kind, text)).encode("utf-8", "replace"), digest_size=16
+            "\0".join((self._made_by, self._embedder.fingerprint, kind, text)).encode("utf-8", "replace"),
+            digest_size=16,
         ).digest()
