@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sillar.documents import IndexProgress
+from sillar.documents import index as index_module
 from sillar.documents.index import default_index_path
 from sillar.documents.store.protocol import Access
 from sillar.errors import DocumentError
@@ -122,3 +123,20 @@ async def test_two_processes_see_each_others_changes(folder: Path, tmp_path: Pat
         (folder / "page.html").unlink()
         await one.add_folder(folder)
         assert all(p.document != "page.html" for p in await two.search("canteen", 5))
+
+
+async def test_vectors_read_ahead_change_no_answer(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "_WARM_ROWS", 2)
+    question = "When does the VPN password expire?"
+    async with open_index(tmp_path / "i.db") as index:
+        await index.add_folder(folder)
+        expected = await index.search(question, 5)
+    async with open_index(tmp_path / "i.db") as warm:
+        await warm.warm()
+        assert await warm.search(question, 5) == expected
+        (folder / "sub" / "vpn.md").unlink()
+        await warm.add_folder(folder)
+        await warm.warm()
+        assert "sub/vpn.md" not in [passage.document for passage in await warm.search(question, 5)]

@@ -53,6 +53,7 @@ from sillar.documents.web_copy import pages_folder
 from sillar.errors import DocumentError
 
 T = TypeVar("T")
+_WARM_ROWS = 16_384
 
 
 def default_index_path(folder: Path) -> Path:
@@ -155,6 +156,11 @@ class Index:
     async def read(self, function: Callable[..., T], *arguments: object) -> T:
         """Runs a reading call of the store on its thread."""
         return await asyncio.get_running_loop().run_in_executor(self._reading, function, *arguments)
+
+    async def warm(self) -> None:
+        """Reads the vectors, which the first search would wait for; other readers get in between."""
+        while await self.read(self.store.load_vectors, _WARM_ROWS):
+            pass
 
     async def counts(self) -> StoreCounts:
         """How many documents, failed files and chunks there are."""

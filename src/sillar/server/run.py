@@ -73,6 +73,7 @@ async def _library(state: ServerState, say: Say) -> AsyncIterator[Library | None
     if state.options.rerank_answers:
         library.index.reranker = state.reranker(None)
     try:
+        library.start(library.index.warm(), say)
         if library.index.stale:
             say(f"The index is out of date: {library.index.stale}.")
             say("It answers as it is while a new one is built.")

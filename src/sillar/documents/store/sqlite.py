@@ -286,6 +286,11 @@ class SqliteStore:
         exact = np.array([bm25.get(i, 0.0) for i in union.tolist()], np.float32)
         return Candidates(union, cosines, exact, languages)
 
+    def load_vectors(self, most: int) -> bool:
+        """Reads up to `most` vectors into memory, ahead of a search; answers whether there may be more."""
+        with self._transaction(self._reader):
+            return self._comparable and self._matrix.load(self._reader, most)
+
     def _languages(self, ids: Sequence[int]) -> list[str]:
         marks = ",".join("?" * len(ids))
         rows = dict(

@@ -84,6 +84,13 @@ class VectorMatrix:
             self._drop(connection)
         self._version = now
 
+    def load(self, connection: sqlite3.Connection, most: int) -> bool:
+        """Reads up to `most` rows that are missing, ahead of a search; answers whether there may be more."""
+        self._reserve(connection.execute("SELECT count(*) FROM chunks").fetchone()[0])
+        before = len(self._ids)
+        self._append(connection, int(self._ids[-1]) if before else -1, most)
+        return len(self._ids) - before == most
+
     def _drop(self, connection: sqlite3.Connection) -> None:
         present = np.fromiter((row[0] for row in connection.execute("SELECT id FROM chunks")), np.int64)
         keep = np.isin(self._ids, present, assume_unique=True)
@@ -91,10 +98,10 @@ class VectorMatrix:
             self._space = self._rows[keep]
             self._ids, self._collection_of = self._ids[keep], self._collection_of[keep]
 
-    def _append(self, connection: sqlite3.Connection, after: int) -> None:
+    def _append(self, connection: sqlite3.Connection, after: int, most: int = -1) -> None:
         numbers = {name: number for number, name in enumerate(self._collections)}
-        query = "SELECT id, vector, collection FROM chunks WHERE id > ? ORDER BY id"
-        cursor = connection.execute(query, (after,))
+        query = "SELECT id, vector, collection FROM chunks WHERE id > ? ORDER BY id LIMIT ?"
+        cursor = connection.execute(query, (after, most))
         while found := cursor.fetchmany(_BATCH):
             rows = [row for row in found if len(row[1]) == 2 * self._dim]
             for *_, name in rows:
