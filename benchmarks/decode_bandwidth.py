@@ -34,7 +34,7 @@ def read_gbps(isa: str) -> float:
 def measure(path: Path, threads: int, rounds: int) -> dict[str, Any]:
     """Tokens a second, GB/s of decoding and of the probe, and the share: median and spread of the rounds."""
     work = Workloads(Sillar())
-    work.load(str(path), threads, room=1024)
+    work.load(str(path), threads, room=1024, keep_packed=False)
     work.reserve([2 * CONTEXT])
     work.fill([0], CONTEXT)
     gigabytes = model_spec(path).decode_bytes(CONTEXT) / 1e9
