@@ -83,13 +83,11 @@ void Encoder::check(std::span<const std::span<const int32_t>> texts) const {
 
 void Encoder::encode(std::span<const std::span<const int32_t>> texts, float* out, float* tokens) {
   if (scores_pairs()) throw Error(ErrorKind::invalid_request, "a reranker scores pairs; it has no embeddings");
-  token_rows_ = tokens;
-  run(texts, {}, out);
+  run(texts, {}, out, tokens);
 }
 
 void Encoder::score(std::span<const std::span<const int32_t>> texts, std::span<const int32_t> first, float* out) {
   if (!scores_pairs()) throw Error(ErrorKind::invalid_request, "an embedding model does not score pairs");
-  token_rows_ = nullptr;
   if (first.size() != texts.size()) throw Error(ErrorKind::invalid_request, "one length of the first part a pair");
   for (size_t i = 0; i < texts.size(); ++i) {
     const auto count = static_cast<int64_t>(texts[i].size());
@@ -97,23 +95,24 @@ void Encoder::score(std::span<const std::span<const int32_t>> texts, std::span<c
       throw Error(ErrorKind::invalid_request, "a pair's first part must lie within it, in a model with two token types");
     }
   }
-  run(texts, first, out);
+  run(texts, first, out, nullptr);
 }
 
-void Encoder::run(std::span<const std::span<const int32_t>> texts, std::span<const int32_t> first, float* out) {
+void Encoder::run(std::span<const std::span<const int32_t>> texts, std::span<const int32_t> first, float* out,
+                  float* tokens) {
   check(texts);
   texts_.clear();
   tokens_ = 0;
   for (size_t i = 0; i < texts.size(); ++i) {
     const auto count = static_cast<int64_t>(texts[i].size());
-    if (tokens_ + count > max_rows_) run_pass(texts, out);
+    if (tokens_ + count > max_rows_) run_pass(texts, out, tokens);
     texts_.push_back({tokens_, count, static_cast<int64_t>(i), first.empty() ? count : first[i]});
     tokens_ += count;
   }
-  if (tokens_ > 0) run_pass(texts, out);
+  if (tokens_ > 0) run_pass(texts, out, tokens);
 }
 
-void Encoder::run_pass(std::span<const std::span<const int32_t>> texts, float* out) {
+void Encoder::run_pass(std::span<const std::span<const int32_t>> texts, float* out, float*& tokens) {
   embed(texts);
   make_chunks();
   const int64_t workers = compute_.pool().size();
@@ -130,7 +129,7 @@ void Encoder::run_pass(std::span<const std::span<const int32_t>> texts, float* o
       transform_rows(layer, task * range, std::min(task * range + range, tokens_), worker);
     });
   }
-  if (token_rows_ != nullptr) copy_tokens();
+  if (tokens != nullptr) tokens = copy_tokens(tokens);
   scores_pairs() ? rank_texts(out) : pool_texts(out);
   texts_.clear();
   tokens_ = 0;
@@ -232,11 +231,11 @@ void Encoder::transform_together(const EncoderLayer& layer) {
   normalize(layer.ffn_norm, layer.ffn_norm_bias);
 }
 
-void Encoder::copy_tokens() {
+float* Encoder::copy_tokens(float* out) const {
   const int64_t n = dim();
-  std::copy_n(x_, tokens_ * n, token_rows_);
-  for (int64_t t = 0; t < tokens_; ++t) to_unit_length(token_rows_ + t * n, n);
-  token_rows_ += tokens_ * n;
+  std::copy_n(x_, tokens_ * n, out);
+  for (int64_t t = 0; t < tokens_; ++t) to_unit_length(out + t * n, n);
+  return out + tokens_ * n;
 }
 
 void Encoder::pool_texts(float* out) {

@@ -63,8 +63,10 @@ class Encoder {
   };
   void check(std::span<const std::span<const int32_t>> texts) const;
   // `first` empty: every token is of type 0.
-  void run(std::span<const std::span<const int32_t>> texts, std::span<const int32_t> first, float* out);
-  void run_pass(std::span<const std::span<const int32_t>> texts, float* out);
+  void run(std::span<const std::span<const int32_t>> texts, std::span<const int32_t> first, float* out,
+           float* tokens);
+  // `tokens`, where not null, moves on past what the pass wrote.
+  void run_pass(std::span<const std::span<const int32_t>> texts, float* out, float*& tokens);
   void embed(std::span<const std::span<const int32_t>> texts);
   void make_chunks();
   void attention_block(const EncoderLayer& layer);
@@ -76,7 +78,8 @@ class Encoder {
   void transform_together(const EncoderLayer& layer);
   // x = norm(x), and its quantised copy in act_hidden_.
   void normalize(const float* weight, const float* bias);
-  void copy_tokens();
+  // The pass's rows at unit length; returns where the next ones go.
+  float* copy_tokens(float* out) const;
   void pool_texts(float* out);
   void rank_texts(float* out);
 
@@ -84,7 +87,6 @@ class Encoder {
   const Compute& compute_;
   int64_t max_rows_;
   int64_t tokens_ = 0;
-  float* token_rows_ = nullptr;  // where the next pass's tokens go, if anywhere
   std::vector<Text> texts_;
   std::vector<Chunk> chunks_;
   int64_t narrow_heads_;  // the fewest heads whose columns are whole quantisation groups

@@ -36,8 +36,7 @@ void quantize_group(const float* x, float largest, int64_t token, int64_t group,
   const int64_t at = token * (out.cols / group_cols) + group;
   const bool usable = largest > 1e-30f;
   const __m512 inverse = _mm512_set1_ps(usable ? 127.0f / largest : 0);
-  const auto rounded = [&](const float* v) { return scaled_to_int(v, inverse); };
-  const __m512i first = rounded(x), second = rounded(x + 16);
+  const __m512i first = scaled_to_int(x, inverse), second = scaled_to_int(x + 16, inverse);
   int8_t* values = out.values + token * out.cols + group * group_cols;
   _mm_storeu_si128(reinterpret_cast<__m128i*>(values), _mm512_cvtepi32_epi8(first));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(values + 16), _mm512_cvtepi32_epi8(second));

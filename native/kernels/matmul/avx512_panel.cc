@@ -68,15 +68,14 @@ void unpack(const uint8_t* tiles, int64_t tile_bytes, int vectors, int64_t group
     }
 }
 
-// Minus the zero point times the activations' sums: where the dot products of a chunk's groups begin.
+// Where the dot products of a chunk's groups begin, for each token.
 template <int zero_point>
 void find_starts(const Tokens& x, int64_t tokens, int64_t groups, int32_t* starts) {
   if constexpr (zero_point == 0) return;
   const auto there = __mmask16((1u << groups) - 1);
   for (int64_t t = 0; t < tokens; ++t) {
-    const __m512i sums = _mm512_maskz_loadu_epi32(there, x.sums + 2 * t * x.groups);
-    const __m512i products = _mm512_dpwssd_epi32(_mm512_setzero_si512(), sums, _mm512_set1_epi16(-zero_point));
-    _mm512_mask_storeu_epi32(starts + t * chunk_groups, there, products);
+    const __m512i found = group_starts<zero_point>(x.sums + 2 * t * x.groups, there);
+    _mm512_mask_storeu_epi32(starts + t * chunk_groups, there, found);
   }
 }
 static_assert(chunk_groups <= 16);

@@ -36,8 +36,7 @@ template <WeightType type, int begin, int quads>
   unroll<quads>([&](auto q) { operands[q.value] = quad<type, begin + q.value>(planes); });
 }
 
-// Dot products begin with minus the zero point times the activations' sum: of 16 groups at once, which pays from
-// four tokens on.
+// Where dot products begin is found for 16 groups at once, which pays from four tokens on.
 constexpr int64_t start_groups = 16;
 template <WeightType type, int tokens>
 constexpr bool finds_starts = packed_format(type).zero_point != 0 && tokens >= 4;
@@ -47,9 +46,7 @@ template <WeightType type, int tokens>
   constexpr int zero_point = packed_format(type).zero_point;
   const __mmask16 there = groups < start_groups ? __mmask16((1u << groups) - 1) : __mmask16(0xffff);
   unroll<tokens>([&](auto t) {
-    const __m512i sums = _mm512_maskz_loadu_epi32(there, x.sums + 2 * t.value * x.groups);
-    const __m512i products = _mm512_dpwssd_epi32(_mm512_setzero_si512(), sums, _mm512_set1_epi16(-zero_point));
-    _mm512_store_si512(starts[t.value], products);
+    _mm512_store_si512(starts[t.value], group_starts<zero_point>(x.sums + 2 * t.value * x.groups, there));
   });
 }
 

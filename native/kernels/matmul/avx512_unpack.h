@@ -87,6 +87,14 @@ template <int which>
   return _mm512_set1_epi32(value);
 }
 
+// Where the dot products of 16 groups begin, of which `there` are read: minus the zero point times the activations'
+// sums, a pair of them a group.
+template <int zero_point>
+[[gnu::always_inline]] inline __m512i group_starts(const int16_t* sums, __mmask16 there) {
+  const __m512i pairs = _mm512_maskz_loadu_epi32(there, sums);
+  return _mm512_dpwssd_epi32(_mm512_setzero_si512(), pairs, _mm512_set1_epi16(-zero_point));
+}
+
 // Sums over a k-quant's block of what its scales cannot give: of min_i * sum_i; or, to take off a zero point, of
 // scale_i * sum_i. sum_i: of the activations that scale i belongs to.
 constexpr int correction_pairs(PackedFormat f) { return block_scale_count(f) / 2; }

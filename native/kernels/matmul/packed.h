@@ -8,6 +8,8 @@
 //   scales s8 or u8 [pair][16 rows][2], mins u8 likewise (q_k; q2_k: one byte, scale low, min high nibble):
 //          two neighbours side by side, for widened they are an operand of vpdpwssd with the activations' sums
 //
+//   q8_128 ends on a whole cache line: it is read in place
+//
 // 64 bytes of a plane are [16 rows][4 columns]: with the other fields shifted out, the operand of one
 // vpdpbusd, whose 4 columns we call a quad. Quad q of a group (0..7) lies at
 //   8 bit: vector q            4 bit: vector q % 4, nibble q / 4
@@ -76,7 +78,7 @@ static constexpr int64_t scale_offset(PackedFormat f) { return d_offset(f) + (f.
 static constexpr int64_t min_offset(PackedFormat f) { return scale_offset(f) + block_groups(f) * tile_rows; }
 static constexpr int64_t packed_block_bytes(PackedFormat f) {
   const int64_t bytes = scale_offset(f) + block_groups(f) * f.scale_bytes * tile_rows;
-  return f.block_cols == 128 ? (bytes + 63) / 64 * 64 : bytes;  // read in place: whole cache lines
+  return f.block_cols == 128 ? (bytes + 63) / 64 * 64 : bytes;
 }
 
 // Bytes of 16 packed rows.

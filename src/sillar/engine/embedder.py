@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sillar.engine.native import NativeOptions, Progress
 
 Kind = Literal["query", "passage"]
+T = TypeVar("T")
 
 BATCH_TOKENS = 2048  # a batch: long enough to be fast, short enough that a query waits little behind it
 
@@ -142,18 +143,10 @@ class Embedder:
         """Places of texts of similar length, longest first, and their tokens: a batch at a time, so that one
         is tokenised while the one before is encoded.
         """
-        places: list[int] = []
-        tokens: list[NDArray[np.int32]] = []
-        room = BATCH_TOKENS
-        for place in sorted(range(len(texts)), key=lambda i: -len(texts[i])):
-            found = self._tokens(texts[place])
-            if places and len(found) > room:
-                yield places, tokens
-                places, tokens, room = [], [], BATCH_TOKENS
-            places.append(place)
-            tokens.append(found)
-            room -= len(found)
-        yield places, tokens
+        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+        found = ((place, self._tokens(texts[place])) for place in order)
+        for group in _grouped(found, lambda item: len(item[1]), BATCH_TOKENS):
+            yield [place for place, _ in group], [tokens for _, tokens in group]
 
     def _tokens(self, text: str) -> NDArray[np.int32]:
         tokens = self._tokenize(text)
@@ -164,12 +157,19 @@ class Embedder:
 
 def batches(lengths: Sequence[int], most_tokens: int) -> list[list[int]]:
     """Indices grouped by similar length, longest first, at most so many tokens a group (or one text)."""
-    groups: list[list[int]] = []
-    room = 0
-    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if not groups or lengths[index] > room:
-            groups.append([])
-            room = most_tokens
-        groups[-1].append(index)
-        room -= lengths[index]
-    return groups
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    return list(_grouped(order, lengths.__getitem__, most_tokens))
+
+
+def _grouped(items: Iterable[T], length: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """The items in their order, as many at a time as fit: `most` in length together, or one."""
+    group: list[T] = []
+    room = most
+    for item in items:
+        if group and length(item) > room:
+            yield group
+            group, room = [], most
+        group.append(item)
+        room -= length(item)
+    if group:
+        yield group

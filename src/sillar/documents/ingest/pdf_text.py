@@ -7,10 +7,12 @@ from typing import Any
 
 import pypdfium2.raw as pdfium
 
+from sillar.documents.document import Box
 from sillar.documents.ingest.pdf_columns import Word
 from sillar.documents.ingest.pdf_layout import Line
 
 _BREAKS = (10, 13)
+_NOWHERE: Box = (0.0, 0.0, 0.0, 0.0)
 
 
 class PageText:
@@ -39,17 +41,14 @@ class PageText:
     def words(self) -> list[Word]:
         """The words in the order of the page's content; those of no height or width are left out."""
         words: list[Word] = []
-        box = pdfium.FS_RECTF()
         start = -1
         for index, code in enumerate([*self._codes, 32]):
-            if code > 32 and code != 0xA0:
+            if _is_visible(code):
                 start = index if start < 0 else start
             elif start >= 0:
-                left, bottom, top = _edges(self._raw, start, box)
-                right = box.right
+                left, bottom, right, top = _char_box(self._raw, start) or _NOWHERE
                 if index - 1 > start:
-                    _edges(self._raw, index - 1, box)
-                    right = max(right, box.right)
+                    right = max(right, (_char_box(self._raw, index - 1) or _NOWHERE)[2])
                 if right > left and top > bottom:
                     weight = max(0, pdfium.FPDFText_GetFontWeight(self._raw, start))
                     words.append(Word(_to_text(self._codes[start:index]), (left, bottom, right, top), weight))
@@ -57,11 +56,16 @@ class PageText:
         return words
 
 
-def _edges(raw: Any, index: int, box: Any) -> tuple[float, float, float]:
-    """Left, bottom and top of a character; all 0 where it has no place."""
+def _char_box(raw: Any, index: int) -> Box | None:
+    """A character's place, None where it has none."""
+    box = pdfium.FS_RECTF()
     if not pdfium.FPDFText_GetLooseCharBox(raw, index, ctypes.byref(box)):
-        box.left = box.right = box.bottom = box.top = 0.0
-    return box.left, min(box.bottom, box.top), max(box.bottom, box.top)
+        return None
+    return box.left, min(box.bottom, box.top), box.right, max(box.bottom, box.top)
+
+
+def _is_visible(code: int) -> bool:
+    return code > 32 and code != 0xA0
 
 
 def _to_text(codes: list[int]) -> str:
@@ -72,23 +76,17 @@ def _to_text(codes: list[int]) -> str:
 
 
 def _visible(codes: list[int], start: int, end: int) -> list[int]:
-    return [index for index in range(start, end) if codes[index] > 32 and codes[index] != 0xA0] or [start]
+    return [index for index in range(start, end) if _is_visible(codes[index])] or [start]
 
 
 def _line(raw: Any, visible: list[int], text: str, page: int, height: float) -> Line:
     """A line with the box and font size of its first, middle and last visible characters."""
-    left = bottom = 1e9
-    right = top = -1e9
-    sizes = []
-    box = pdfium.FS_RECTF()
-    for index in {visible[0], visible[len(visible) // 2], visible[-1]}:
-        if not pdfium.FPDFText_GetLooseCharBox(raw, index, ctypes.byref(box)):
-            continue
-        sizes.append(abs(box.top - box.bottom))
-        left, right = min(left, box.left), max(right, box.right)
-        bottom, top = min(bottom, box.bottom, box.top), max(top, box.top, box.bottom)
-    if not sizes:
-        return Line(text, page, 0.0, 0, (0.0, 0.0, 0.0, 0.0), height)
+    found = [_char_box(raw, index) for index in {visible[0], visible[len(visible) // 2], visible[-1]}]
+    boxes = [box for box in found if box is not None]
+    if not boxes:
+        return Line(text, page, 0.0, 0, _NOWHERE, height)
+    sizes = sorted(box[3] - box[1] for box in boxes)
+    left, bottom, right, top = zip(*boxes, strict=True)
     weight = max(0, pdfium.FPDFText_GetFontWeight(raw, visible[0]))
-    return Line(text, page, round(sorted(sizes)[len(sizes) // 2], 1), weight,
-                (round(left, 1), round(bottom, 1), round(right, 1), round(top, 1)), height)  # fmt: skip
+    whole = (round(min(left), 1), round(min(bottom), 1), round(max(right), 1), round(max(top), 1))
+    return Line(text, page, round(sizes[len(sizes) // 2], 1), weight, whole, height)

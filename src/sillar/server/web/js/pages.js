@@ -1,6 +1,7 @@
 // Pages of the web into the documents: addresses typed or pasted, from the hosts that the operator allows.
 
-import { ApiError, post } from "./api.js";
+import { post } from "./api.js";
+import { said } from "./complain.js";
 import { h } from "./dom.js";
 import { t } from "./text.js";
 
@@ -25,8 +26,7 @@ export function pagesForm(collection, refresh) {
       say("");
       await refresh();
     } catch (error) {
-      if (!(error instanceof ApiError) && !(error instanceof TypeError)) throw error;
-      say(error instanceof ApiError ? error.message : t("offline"));
+      say(said(error));
     } finally {
       button.disabled = false;
     }

@@ -1,6 +1,7 @@
 // Who may read a collection beside its owner: shown and changed where the key has the scope admin.
 
-import { ApiError, put } from "./api.js";
+import { put } from "./api.js";
+import { said } from "./complain.js";
 import { h, notice, openDialog } from "./dom.js";
 import { t } from "./text.js";
 
@@ -13,12 +14,12 @@ export function readersTable(readers, label, refresh) {
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("collection")), h("th", { scope: "col" }, t("readers")), h("td", {}))),
       h("tbody", {}, Object.entries(readers).map(([name, names]) => h("tr", {},
         h("td", { class: "file" }, label(name)),
-        h("td", { class: "file" }, said(names)),
+        h("td", { class: "file" }, listed(names)),
         h("td", { class: "number" }, h("button", { class: "plain", type: "button", "aria-label": `${t("change")}: ${label(name)}`,
           onclick: () => edit(name, names, label(name), refresh) }, t("change"))))))))];
 }
 
-function said(names) {
+function listed(names) {
   if (names.includes(EVERYONE)) return t("everyone");
   return names.length ? names.join(", ") : t("onlyYou");
 }
@@ -48,8 +49,7 @@ function edit(collection, names, title, refresh) {
       notice(t("saved"));
       refresh();
     } catch (error) {
-      if (!(error instanceof ApiError) && !(error instanceof TypeError)) throw error;
-      problem.textContent = error instanceof ApiError ? error.message : t("offline");
+      problem.textContent = said(error);
     }
   });
   openDialog("narrow", form);
