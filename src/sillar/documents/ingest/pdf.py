@@ -11,7 +11,8 @@ import pypdfium2.raw as pdfium
 
 from sillar.documents.document import Document
 from sillar.documents.ingest.ocr import recognise
-from sillar.documents.ingest.pdf_columns import aligned_tables
+from sillar.documents.ingest.pdf_columns import aligned_tables, continued_table
+from sillar.documents.ingest.pdf_continued import is_head, mark_continued, open_table
 from sillar.documents.ingest.pdf_layout import (
     Line,
     build_document,
@@ -43,7 +44,11 @@ def parse_pdf(data: bytes, *, ocr: bool = False) -> Document:
         count = len(pdf)
         if count > MAX_PAGES:
             raise DocumentError(f"It has {count:,} pages; {MAX_PAGES:,} are read at most.", "too_large")
-        pages = [_page_lines(pdf, number) for number in range(count)]
+        pages: list[list[Line]] = []
+        table: PdfTable | None = None
+        for number in range(count):
+            lines, table = _page_lines(pdf, number, table)
+            pages.append(lines)
         scans = [number for number, lines in enumerate(pages) if _is_scan(pdf, number, lines)]
         if ocr:
             _recognise(pdf, pages, scans)
@@ -122,32 +127,46 @@ def _outline(pdf: Any) -> dict[tuple[int, str], int]:
     return outline
 
 
-def _tables(page: Any, text_page: Any, text: PageText, lines: Sequence[Line]) -> list[PdfTable]:
-    """The tables of a page, ruled or aligned, from top to bottom."""
+def _tables(
+    page: Any, text_page: Any, text: PageText, lines: Sequence[Line], before: PdfTable | None
+) -> list[PdfTable]:
+    """The tables of a page, ruled or aligned, from top to bottom. `before`: see open_table."""
+    height = page.get_height()
     rulings = page_rulings(page)
-    ruled = ruled_tables(rulings, text_page)
-    aligned = []
-    if has_wide_gaps(lines):  # the boxes of all words take as long as everything else
-        aligned = aligned_tables(text.words(), rulings, [table.box for table in ruled])
-    return sorted([*ruled, *aligned], key=lambda table: -table.box[3])
+    tables = ruled_tables(rulings, text_page)
+    goes_on = before is not None and bool(before.gaps)
+    if goes_on or has_wide_gaps(lines):  # the boxes of all words take as long as everything else
+        words = text.words()
+        taken = [table.box for table in tables]
+        first = continued_table(words, taken, before) if before is not None else None
+        if first is not None and is_head(lines, [first], height):
+            tables.append(first)
+        tables += aligned_tables(words, rulings, [table.box for table in tables])
+    tables.sort(key=lambda table: -table.box[3])
+    return mark_continued(lines, tables, before, height)
 
 
-def _page_lines(pdf: Any, number: int) -> list[Line]:
-    """The lines of a page in the order of its content; a page that cannot be loaded is empty."""
+def _page_lines(pdf: Any, number: int, before: PdfTable | None) -> tuple[list[Line], PdfTable | None]:
+    """The lines of a page in the order of its content, and the table that is open at its end; a page that
+    cannot be loaded is empty.
+    """
     try:
         page = pdf[number]
     except pypdfium2.PdfiumError:
-        return []
+        return [], None
     try:
         height = page.get_height()
         text_page = page.get_textpage()
         try:
             text = PageText(text_page.raw, number, height)
             lines = text.lines()
-            return place_tables(lines, _tables(page, text_page, text, lines), number, height) if lines else []
+            if not lines:
+                return [], None
+            tables = _tables(page, text_page, text, lines, before)
+            return place_tables(lines, tables, number, height), open_table(lines, tables, height)
         finally:
             text_page.close()
     except pypdfium2.PdfiumError:
-        return []
+        return [], None
     finally:
         page.close()

@@ -21,6 +21,10 @@ _COLUMN_GAP = 0.45
 _ROW_GAP = 2.0
 """Of a line's height: rows further apart are not of one table."""
 _LEAST_ROWS = 3
+_HEAD_ROWS = 3
+"""A table that goes on begins in one of a page's first rows: a running header may stand above."""
+_SAME = 3.0
+"""Points between the edges of a column on two pages."""
 _NARROW = 3.0
 """Words: one column at least has no more in a cell, on average; columns of prose have."""
 _MAX_WORDS = 20_000
@@ -81,6 +85,40 @@ def aligned_tables(words: Sequence[Word], rulings: Sequence[Box], taken: Sequenc
     return tables
 
 
+def continued_table(words: Sequence[Word], taken: Sequence[Box], before: PdfTable) -> PdfTable | None:
+    """The table that goes on at the head of a page with `before`, the last one of the page before.
+
+    Its rows leave the same columns apart, and each column ends or begins where it did.
+    """
+    if not before.gaps or len(words) > _MAX_WORDS:
+        return None
+    rows = _rows([word for word in words if not any(_inside(word.box, box) for box in taken)])
+    for begin in range(min(_HEAD_ROWS, len(rows))):
+        run, gaps = _run(rows, begin, before.gaps)
+        if len(run) < 2 or not gaps or len({_place(word, gaps) for word in run[0].words}) < 2:
+            continue
+        columns = _edges(run, gaps)
+        texts, boxes = _cells(run, gaps, columns)
+        whole = len(texts) > 1 and all(any(column) for column in zip(*texts, strict=True))
+        if whole and _same_columns(before, run, gaps):
+            return PdfTable((columns[0], boxes[-1][1], columns[-1], boxes[0][3]), texts, boxes, columns,
+                            header=False, gaps=gaps, continues=True)  # fmt: skip
+    return None
+
+
+def _same_columns(before: PdfTable, run: Sequence[_Row], gaps: Sequence[Gap]) -> bool:
+    """Whether every column begins, or ends, where it did on the page before."""
+    lefts = [before.columns[0], *(gap[1] for gap in before.gaps)]
+    rights = [*(gap[0] for gap in before.gaps), before.columns[-1]]
+    words = [word for row in run for word in row.words]
+    for column, (left, right) in enumerate(zip(lefts, rights, strict=True)):
+        boxes = [word.box for word in words if _place(word, gaps) == column]
+        begins, ends = min(box[0] for box in boxes), max(box[2] for box in boxes)
+        if min(abs(begins - left), abs(ends - right)) > _SAME:
+            return False
+    return True
+
+
 def _inside(word: Box, box: Box) -> bool:
     x, y = (word[0] + word[2]) / 2, (word[1] + word[3]) / 2
     return box[0] <= x <= box[2] and box[1] <= y <= box[3]
@@ -99,11 +137,17 @@ def _rows(words: Sequence[Word]) -> list[_Row]:
     return rows
 
 
-def _run(rows: Sequence[_Row], begin: int) -> tuple[list[_Row], list[Gap]]:
-    """Rows from `begin` on that keep apart the same columns, and the gaps between these."""
+def _run(
+    rows: Sequence[_Row], begin: int, known: Sequence[Gap] | None = None
+) -> tuple[list[_Row], list[Gap]]:
+    """Rows from `begin` on that keep apart the same columns, and the gaps between these: the `known` ones,
+    or else those of the first row.
+    """
     first = rows[begin]
     gaps, run, pending = first.gaps(), [first], list[_Row]()
-    if not gaps:
+    if known is not None:
+        gaps = [free for gap in known for free in _free(gap, first)]
+    if not gaps or (known is not None and len(gaps) < len(known)):
         return run, []
     for row in rows[begin + 1 :]:
         above = pending[-1] if pending else run[-1]
@@ -144,8 +188,7 @@ def _place(word: Word, gaps: Sequence[Gap]) -> int:
 def _table(run: Sequence[_Row], gaps: Sequence[Gap], rulings: Sequence[Box]) -> PdfTable | None:
     if not gaps or len(run) < _LEAST_ROWS or _monospaced(run):
         return None
-    columns = [min(row.words[0].box[0] for row in run), *((gap[0] + gap[1]) / 2 for gap in gaps),
-               max(word.box[2] for row in run for word in row.words)]  # fmt: skip
+    columns = _edges(run, gaps)
     texts, boxes = _cells(run, gaps, columns)
     if len(texts) < _LEAST_ROWS or not _is_table(texts):
         return None
@@ -153,7 +196,14 @@ def _table(run: Sequence[_Row], gaps: Sequence[Gap], rulings: Sequence[Box]) -> 
     named = looks_like_header(texts[0], texts[1:]) and (below or _stands_out(run, texts))
     if not (named or framed):
         return None
-    return PdfTable((columns[0], boxes[-1][1], columns[-1], boxes[0][3]), texts, boxes, columns, header=named)
+    return PdfTable((columns[0], boxes[-1][1], columns[-1], boxes[0][3]), texts, boxes, columns, header=named,
+                    gaps=gaps)  # fmt: skip
+
+
+def _edges(run: Sequence[_Row], gaps: Sequence[Gap]) -> list[float]:
+    """Where the columns begin and end."""
+    return [min(row.words[0].box[0] for row in run), *((gap[0] + gap[1]) / 2 for gap in gaps),
+            max(word.box[2] for row in run for word in row.words)]  # fmt: skip
 
 
 def _cells(

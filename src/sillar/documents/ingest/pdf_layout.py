@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sillar.documents.document import Box, Document, DocumentBuilder
+from sillar.documents.ingest.pdf_contents import without_contents
 from sillar.documents.ingest.pdf_tables import PdfTable
 from sillar.documents.ingest.tables import looks_like_header, row_line
 from sillar.documents.language import detect_language, is_stop_word, words
@@ -48,7 +49,7 @@ def place_tables(lines: Sequence[Line], tables: Sequence[PdfTable], page: int, h
     placed: list[Line] = []
     shown: set[int] = set()
     for line in lines:
-        number = next((i for i, table in enumerate(tables) if _within(line, table.box)), None)
+        number = next((i for i, table in enumerate(tables) if is_within(line, table.box)), None)
         if number is None:
             placed.append(line)
         elif number not in shown:
@@ -69,7 +70,8 @@ def has_wide_gaps(lines: Sequence[Line]) -> bool:
     return wide >= 3 or sum(count - 1 for count in heights.values()) >= 3
 
 
-def _within(line: Line, box: Box) -> bool:
+def is_within(line: Line, box: Box) -> bool:
+    """Whether the middle of a line lies in a box."""
     x, y = (line.box[0] + line.box[2]) / 2, (line.box[1] + line.box[3]) / 2
     return box[0] <= x <= box[2] and box[1] <= y <= box[3]
 
@@ -86,7 +88,10 @@ def build_document(
     check_text_layer(text)
     running = _running_lines(pages)
     kept = [
-        line for page in pages for line in page if not (_in_margin(line) and _shape(line.text) in running)
+        line
+        for page in pages
+        for line in without_contents(page)
+        if not (in_margin(line) and _shape(line.text) in running)
     ]
     body = _body_size(kept)
     levels = _heading_sizes(kept, body)
@@ -115,26 +120,29 @@ class _Tables:
     """Adds tables row by row; one that goes on over a page break keeps its header."""
 
     builder: DocumentBuilder
-    columns: Sequence[float] = ()
     header: Sequence[str] | None = None
+    bold: bool = False
+    """Whether that header is."""
 
     def add(self, line: Line, table: PdfTable) -> None:
         rows = [[join_lines(cell.splitlines()) if cell.strip() else "" for cell in row] for row in table.rows]
         boxes = list(table.boxes)
-        same = len(self.columns) == len(table.columns) and all(
-            abs(a - b) < 2 for a, b in zip(self.columns, table.columns, strict=True)
-        )
-        # Two columns are as often a name and its value: only bold type makes their first row a header.
-        names = table.header
-        if names is None:
-            names = (line.bold_head or len(rows[0]) > 2) and looks_like_header(rows[0], rows[1:])
-        if names or not same:
-            self.header = rows[0] if names else None
+        if table.continues and self.header is not None and self._goes_on(rows[0], line):
+            names = list(self.header) == rows[0]
+        else:
+            # Two columns are as often a name and its value: only bold type makes their first row a header.
+            names = table.header if table.header is not None else (
+                (line.bold_head or len(rows[0]) > 2) and looks_like_header(rows[0], rows[1:])
+            )  # fmt: skip
+            self.header, self.bold = rows[0] if names else None, line.bold_head
         if names:
             rows, boxes = rows[1:], boxes[1:]
-        self.columns = table.columns
         for row, box in zip(rows, boxes, strict=True):
             self.builder.add("table", row_line(row, self.header), page=line.page + 1, box=box)
+
+    def _goes_on(self, first: Sequence[str], line: Line) -> bool:
+        """Whether the first row on the new page is data, or the header again, and no other header."""
+        return list(self.header or ()) == first or self.bold or not line.bold_head
 
 
 def check_text_layer(text: str) -> None:
@@ -164,7 +172,8 @@ def _shape(text: str) -> str:
     return re.sub(r"\d+|\b[ivxlc]+\b", "#", " ".join(text.casefold().split()))
 
 
-def _in_margin(line: Line) -> bool:
+def in_margin(line: Line) -> bool:
+    """Whether a line stands where running headers and footers do."""
     _, bottom, _, top = line.box
     return bottom > (1 - _MARGIN) * line.page_height or top < _MARGIN * line.page_height
 
@@ -173,7 +182,7 @@ def _running_lines(pages: Sequence[Sequence[Line]]) -> frozenset[str]:
     """Shapes of the lines that repeat in the margins of many pages."""
     counts: Counter[str] = Counter()
     for page in pages:
-        counts.update({_shape(line.text) for line in page if _in_margin(line)})
+        counts.update({_shape(line.text) for line in page if in_margin(line)})
     needed = max(3, 0.04 * len(pages))
     return frozenset(shape for shape, count in counts.items() if count >= needed)
 

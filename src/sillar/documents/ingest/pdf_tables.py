@@ -35,6 +35,10 @@ class PdfTable:
     """Where the columns begin and end, points from the left."""
     header: bool | None = None
     """Whether its first row names the columns; None where that is not known."""
+    gaps: Sequence[tuple[float, float]] = ()
+    """What its rows leave free between the columns, where no rulings part them."""
+    continues: bool = False
+    """Whether it goes on with the last table of the page before."""
 
 
 def page_rulings(page: Any) -> list[Box]:
