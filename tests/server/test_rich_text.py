@@ -34,6 +34,23 @@ def test_a_quote_stands_as_in_its_document():
     ]
 
 
+def test_a_row_of_a_table_that_is_quoted_is_a_table_again_and_a_pipeline_is_not():
+    row = "Model: Precision | RAM: 64 GB | Note: see https://x.example <b>"
+    assert render(f"{row} [1]", {1: row}) == [
+        [
+            "table",
+            [
+                "tbody",
+                ["tr", ["th", "Model"], ["td", "Precision"]],
+                ["tr", ["th", "RAM"], ["td", "64 GB"]],
+                ["tr", ["th", "Note"], ["td", "see https://x.example <b>", " ", ["cite", 1]]],
+            ],
+        ]
+    ]
+    for quote in ("ls: x | wc", "a | b", "one: two"):
+        assert render(f"{quote} [1]", {1: quote}) == [["p", f"{quote} ", ["cite", 1]]]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -159,5 +159,5 @@ def _reading(routes: APIRouter, library: Library) -> None:
         image = await draw_page(library.path_of(info), page, quote[:_MAX_SPAN])
         headers = {"Cache-Control": "private, max-age=300"}
         if image.top is not None:
-            headers["Sillar-Mark-Top"] = str(image.top)
+            headers |= {"Sillar-Mark-Top": str(image.top), "Sillar-Mark-Left": str(image.left)}
         return Response(image.png, media_type="image/png", headers=headers)

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from sillar.errors import DocumentError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -26,15 +28,23 @@ _MEMORY = 2 << 30
 _MAX_BYTES = 20 << 20
 _MAX_PIXELS = 1400
 _MAX_QUOTE = 4000
+_BETWEEN = "-\xad\x00\x02\u2010\ufffe"
+_BLANK = 2.0
+"""Of a line's height: as wide may the blank between two marked words be."""
 _MARK = (255, 227, 155)
+
+_Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class PageImage:
-    """A page as a PNG. `top`: where the first mark begins, 0..1 from above; None where nothing is marked."""
+    """A page as a PNG. `top`, `left`: where the first mark begins, as shares of the page's height and width;
+    None where nothing is marked.
+    """
 
     png: bytes
     top: float | None
+    left: float | None = None
 
 
 async def draw_page(path: Path, page: int, quote: str = "") -> PageImage:
@@ -52,8 +62,9 @@ async def draw_page(path: Path, page: int, quote: str = "") -> PageImage:
             await child.wait()
     if child.returncode != 0 or not 0 < len(image) <= _MAX_BYTES:
         raise DocumentError("This page cannot be drawn.")
-    top, _, png = image.partition(b"\n")
-    return PageImage(png, float(top) if top else None)
+    mark, _, png = image.partition(b"\n")
+    top, left = map(float, mark.split()) if mark else (None, None)
+    return PageImage(png, top, left)
 
 
 def _main() -> None:
@@ -75,38 +86,67 @@ def _draw(path: Path, number: int, quote: str) -> bytes:
     image = page.render(scale=scale, rev_byteorder=True, prefer_bgrx=False).to_numpy()[:, :, :3].copy()
     boxes = _boxes(page, quote)
     for left, bottom, right, top in boxes:
-        rows = slice(max(0, int((height - top) * scale)), max(0, int((height - bottom) * scale)))
+        rows = slice(max(0, int((height - top - 1) * scale)), max(0, int((height - bottom + 1) * scale)))
         columns = slice(max(0, int(left * scale)), max(0, int(right * scale)))
         _multiply(image[rows, columns])
-    first = f"{(height - boxes[0][3]) / height:.4f}" if boxes and height else ""
-    return first.encode() + b"\n" + _png(image)
+    mark = f"{(height - boxes[0][3]) / height:.4f} {boxes[0][0] / width:.4f}" if boxes else ""
+    return mark.encode() + b"\n" + _png(image)
 
 
-def _boxes(page: Any, quote: str) -> list[tuple[float, float, float, float]]:
+def _boxes(page: Any, quote: str) -> list[_Box]:
     """Where the quote's words stand: (left, bottom, right, top) in points, a box a line."""
+    from pypdfium2.raw import FPDFText_GetUnicode as get_unicode  # noqa: PLC0415 - only the child needs it
+
     text = page.get_textpage()
-    words = quote[:_MAX_QUOTE].split()
-    boxes: list[tuple[float, float, float, float]] = []
+    letters = [chr(code) for code in (get_unicode(text.raw, i) for i in range(text.count_chars()))]
+    places = [i for i, letter in enumerate(letters) if _shows(letter)]
+    shown = "".join(letters[i] for i in places).casefold()
+    if len(shown) != len(places):  # a letter that folds into two
+        shown = "".join(letters[i] for i in places)
+    words = ["".join(filter(_shows, word)).casefold() for word in quote[:_MAX_QUOTE].split()]
+    words = list(filter(None, words))
+    boxes: list[_Box] = []
     start = 0  # words are found one run after the other, never before what was found last
     while words:
-        found, taken = _longest_run(text, words, start, 1 if len(words) == 1 and not boxes else 2)
-        if found is not None:
-            boxes += [text.get_rect(i) for i in range(text.count_rects(*found))]
-            start = found[0] + found[1]
+        at, taken = _longest_run(shown, words, start, 1 if len(words) == 1 and not boxes else 2)
+        if at is not None:
+            start = at + sum(map(len, words[:taken]))
+            first, last = places[at], places[start - 1]
+            boxes += [text.get_rect(i) for i in range(text.count_rects(first, last - first + 1))]
         words = words[taken:]
-    return boxes
+    return _joined(boxes)
 
 
-def _longest_run(text: Any, words: list[str], start: int, least: int) -> tuple[tuple[int, int] | None, int]:
-    """(position, length) of the first words as far as they stand in a row, and how many words that was.
+def _joined(boxes: Sequence[_Box]) -> list[_Box]:
+    """Boxes of one line as one: a line has a box for each of its fonts, with the blanks left out."""
+    lines: list[_Box] = []
+    for left, bottom, right, top in boxes:
+        if lines:
+            before = lines[-1]
+            overlap = min(top, before[3]) - max(bottom, before[1])
+            height = min(top - bottom, before[3] - before[1])
+            if overlap > 0.5 * height and -1 <= left - before[2] <= _BLANK * max(height, 5):
+                lines[-1] = (before[0], min(bottom, before[1]), right, max(top, before[3]))
+                continue
+        lines.append((left, bottom, right, top))
+    return lines
 
-    A page may hyphenate, or put a figure in between: then fewer words stand in a row than in the quote.
-    One word alone stands anywhere, so `least` words have to.
+
+def _shows(letter: str) -> bool:
+    """Whether it is to be compared: no blank, and no hyphen, which a line's end may have put there."""
+    return not (letter.isspace() or letter in _BETWEEN)
+
+
+def _longest_run(shown: str, words: list[str], start: int, least: int) -> tuple[int | None, int]:
+    """Where the first words stand in a row, as far as they do, and how many words that was.
+
+    A page may have a figure in between: then fewer words stand in a row than in the quote. One word alone
+    stands anywhere, so `least` words have to, unless it follows at once.
     """
     many = len(words)
-    while many >= least:
-        found = text.search(" ".join(words[:many]), index=start).get_next()
-        if found is not None:
+    while many >= 1:
+        found = shown.find("".join(words[:many]), start)
+        if found == start > 0 or (found >= 0 and many >= least):
             return found, many
         many //= 2
     return None, 1

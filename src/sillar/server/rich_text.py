@@ -23,6 +23,8 @@ TAGS = frozenset({
 })  # fmt: skip
 _DROPPED = frozenset({"a"})  # the words of a link stay, its address goes
 _MARKER = re.compile(r"(?<!\S)\[(\d{1,4})\]")
+_LAST_MARKER = re.compile(r"([^\n]*\S) (\[\d{1,4}\])")
+_MAX_NAME = 80
 _MAX_DEPTH = 20
 _MAX_CHARS = 100_000
 
@@ -45,9 +47,21 @@ def render(text: str, quotes: Mapping[int, str]) -> list[Node]:
     end = 0
     for match in found.finditer(text := text[:_MAX_CHARS]):
         nodes += _markdown(text[end : match.start()], quotes)
-        nodes += [["p", *_lines(part, quotes)] for part in match[0].split("\n\n") if part.strip()]
+        nodes += [_quoted(part, quotes) for part in match[0].split("\n\n") if part.strip()]
         end = match.end()
     return nodes + _markdown(text[end:], quotes)
+
+
+def _quoted(part: str, quotes: Mapping[int, str]) -> Node:
+    """A paragraph of a quote; a row of a document's table (`name: cell | name: cell`) as a table again."""
+    match = _LAST_MARKER.fullmatch(part)
+    cells = [cell.partition(": ") for cell in (match[1] if match else part).split(" | ")]
+    if len(cells) < 2 or not all(0 < len(name) <= _MAX_NAME and value for name, _, value in cells):
+        return ["p", *_lines(part, quotes)]
+    marker = [] if match is None else [" ", *_cited(match[2], quotes)]
+    rows: list[Node] = [["tr", ["th", name], ["td", value]] for name, _, value in cells[:-1]]
+    name, _, value = cells[-1]
+    return ["table", ["tbody", *rows, ["tr", ["th", name], ["td", value, *marker]]]]
 
 
 def _markdown(text: str, quotes: Mapping[int, str]) -> list[Node]:

@@ -53,10 +53,11 @@ export const put = async (path, body) => (await request("PUT", path, { body })).
 export const remove = async (path) => { await request("DELETE", path); };
 export const blob = async (path) => (await request("GET", path)).blob();
 
-/** A picture, and where in it (0..1 from above) the marked passage begins, if anywhere. */
+/** A picture, and where in it (0..1 from above and from the left) the marked passage begins, if anywhere. */
 export async function picture(path) {
   const response = await request("GET", path);
-  return { image: await response.blob(), top: Number(response.headers.get("Sillar-Mark-Top") ?? 0) };
+  const mark = (side) => Number(response.headers.get(`Sillar-Mark-${side}`) ?? 0);
+  return { image: await response.blob(), top: mark("Top"), left: mark("Left") };
 }
 
 /** Sends a file; `onProgress(share)` hears how much of it has gone. Only XMLHttpRequest tells that. */

@@ -92,10 +92,14 @@ async function run(question, log, signal) {
   try {
     for await (const { event, data } of stream("/v1/ask", { question, history, stream: true }, signal)) {
       if (data.error) throw new Error(data.error.message);
-      if (event === "delta") text.textContent = shown += data.text;
-      else if (event === "answer") {
+      if (event === "delta") {
+        text.textContent = shown += data.text;
+        text.scrollIntoView({ block: "nearest" });
+      } else if (event === "answer") {
         turns.push({ question, answer: data });
-        pending.replaceWith(view(turns.at(-1)));
+        const whole = view(turns.at(-1));
+        pending.replaceWith(whole);
+        whole.scrollIntoView({ block: "start" }); // what was asked and all that fits below it
         done = true;
       }
     }

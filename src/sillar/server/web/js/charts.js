@@ -3,7 +3,10 @@
 import { svg } from "./dom.js";
 import { number } from "./text.js";
 
-const [WIDTH, HEIGHT, LEFT, TOP, BASE] = [640, 190, 34, 10, 164];
+const [HEIGHT, LEFT, TOP, BASE] = [190, 34, 10, 164];
+
+/** As wide as it will be shown, so that its letters stay as large as they are. */
+const wide = () => Math.max(260, Math.min(640, document.getElementById("main").clientWidth - 60));
 
 /** A round number at or above `value`, for the top of an axis. */
 export function ceiling(value) {
@@ -12,10 +15,10 @@ export function ceiling(value) {
 }
 
 function frame(label, top, days, digits) {
-  const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": label });
+  const picture = svg("svg", { viewBox: `0 0 ${wide()} ${HEIGHT}`, class: "chart", role: "img", "aria-label": label });
   for (const share of [0, 0.5, 1]) {
     const y = BASE - share * (BASE - TOP);
-    picture.append(svg("line", { class: "grid", x1: LEFT, x2: WIDTH, y1: y, y2: y }),
+    picture.append(svg("line", { class: "grid", x1: LEFT, x2: wide(), y1: y, y2: y }),
       svg("text", { x: LEFT - 6, y: y + 4, "text-anchor": "end" }, number(top * share, digits)));
   }
   const marks = [0, Math.floor((days.length - 1) / 2), days.length - 1];
@@ -26,7 +29,7 @@ function frame(label, top, days, digits) {
   return picture;
 }
 
-const step = (count) => (WIDTH - LEFT) / Math.max(1, count);
+const step = (count) => (wide() - LEFT) / Math.max(1, count);
 const centre = (i, count) => LEFT + (i + 0.5) * step(count);
 const shortDay = (day) => new Intl.DateTimeFormat(document.documentElement.lang, { day: "numeric", month: "short", timeZone: "UTC" }).format(new Date(`${day}T00:00Z`));
 

@@ -12,6 +12,7 @@ const uploads = new Map(); // File -> {share, problem}: survive a look at anothe
 
 const OWN = "uploads"; // as the server calls what was uploaded into no named collection
 const EVERY = "*"; // others are "=NAME"
+const SHOWN = 200; // rows at once; the filter finds the others
 
 export function documents(main) {
   const picker = h("input", { type: "file", id: "files", multiple: true, class: "hidden", tabindex: -1, onchange: () => send(picker.files) });
@@ -86,7 +87,8 @@ export function documents(main) {
     const failed = rows.filter((row) => row.state === "failed").length;
     filter.hidden = rows.length < 8;
     count.textContent = [t(rows.length ? "countDocuments" : "empty", { n: number(rows.length) }), failed ? t("countFailed", { n: number(failed) }) : ""].join(" ");
-    list.replaceChildren(...(shown.length ? [table(shown, refresh)] : []));
+    list.replaceChildren(...(shown.length ? [table(shown.slice(0, SHOWN), refresh)] : []),
+      ...(shown.length > SHOWN ? [h("p", { class: "soft small" }, t("firstShown", { n: number(SHOWN), all: number(shown.length) }))] : []));
   }
 
   function drawCollections(all) {
@@ -159,10 +161,13 @@ function table(rows, refresh) {
         onclick: () => drop(row, refresh) }, t("removeDoc")) : null))))));
 }
 
+/** The server says why in English; what to do about it is said in the page's language. */
 function state(row) {
+  const failed = row.state === "failed";
   const notes = [row.reason, ...(row.notes ?? [])].filter(Boolean);
-  return [h("span", { class: row.state === "failed" ? "badge bad" : "badge good" }, t(row.state)),
-    ...notes.map((text) => h("div", { class: row.state === "failed" ? "small bad" : "small warn" }, text))];
+  return [h("span", { class: failed ? "badge bad" : "badge good" }, t(row.state)),
+    failed && t(`advice_${row.kind}`) !== `advice_${row.kind}` ? h("div", { class: "small" }, t(`advice_${row.kind}`)) : null,
+    ...notes.map((text) => h("div", { class: failed ? "small bad" : "small warn", lang: "en" }, text))];
 }
 
 async function drop(row, refresh) {

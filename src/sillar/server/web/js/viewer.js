@@ -50,7 +50,7 @@ function pageOrText(path, citation, text) {
 
 async function draw(page, path, citation) {
   const query = new URLSearchParams({ quote: citation.quote.slice(0, 1000) });
-  const { image, top } = await picture(`${path}/pages/${citation.page}.png?${query}`);
+  const { image, top, left } = await picture(`${path}/pages/${citation.page}.png?${query}`);
   const address = URL.createObjectURL(image);
   const element = h("img", { src: address, alt: `${t("page")} ${citation.page}: ${citation.quote}` });
   await element.decode();
@@ -58,4 +58,5 @@ async function draw(page, path, citation) {
   page.replaceChildren(element);
   page.removeAttribute("aria-busy");
   page.scrollTop = top * element.clientHeight - page.clientHeight / 3;
+  page.scrollLeft = left * element.clientWidth - 12; // on a phone the page is wider than the screen
 }
