@@ -1,5 +1,4 @@
-// The choice between the two cuts depends on the sequence alone, never on the batch around it, so
-// that a token does not change with its company.
+// The cut changes no bit of a result (AVX2, AVX-512): a kernel folds ranges of keys just as merge() does.
 #include "model/attention_plan.h"
 
 #include <algorithm>
@@ -9,7 +8,9 @@ namespace sillar {
 namespace {
 
 constexpr int64_t split = kernels::kv_split_tokens;
-constexpr int64_t max_split_queries = 16;  // decoding, and verification of drafts
+constexpr int64_t least_query_tile = 8;
+constexpr int64_t merge_queries = 8;
+constexpr int64_t tasks_a_thread = 8;  // so many of a piece, and the threads end together
 constexpr int64_t partial_budget = int64_t{4} << 20;  // floats
 
 }  // namespace
@@ -21,9 +22,10 @@ AttentionPlan::AttentionPlan(const Hyperparameters& h, const kernels::KvLayout& 
       heads_per_kv_(h.heads / h.kv_heads),
       head_dim_(h.head_dim),
       window_(h.window),
-      query_tile_(compute.table().attention->query_tile) {
+      query_tile_(compute.table().attention->query_tile),
+      wanted_tasks_(tasks_a_thread * compute.pool().size()) {
   const int64_t most_splits = context / split + 2;
-  const int64_t largest = max_split_queries * heads_per_kv_ * (head_dim_ + 2) * most_splits;
+  const int64_t largest = partial_floats(query_tile_) * most_splits;
   partials_ = Buffer(static_cast<size_t>(std::max(largest, partial_budget)) * sizeof(float));
   tasks_.reserve(static_cast<size_t>(max_rows * kv_heads_));
   merges_.reserve(static_cast<size_t>(max_rows * kv_heads_));
@@ -34,45 +36,50 @@ void AttentionPlan::plan(std::span<const Piece> pieces) {
   merges_.clear();
   round_ends_.clear();
   partials_used_ = 0;
-  for (const Piece& piece : pieces) {
-    const bool few = static_cast<int64_t>(piece.sequence->tokens.size()) <= max_split_queries;
-    if (few && piece.position() + piece.count > split) {
-      plan_splits(piece);
-    } else {
-      plan_tiles(piece);
-    }
-  }
+  // Single tokens last: their small tasks fill the threads' time to the end.
+  for (const bool single : {false, true})
+    for (const Piece& piece : pieces)
+      if ((piece.count == 1) == single) plan_piece(piece);
   round_ends_.push_back(static_cast<int64_t>(tasks_.size()));
 }
 
-// The last tile sees the most positions: it goes first, so that the threads end together.
-void AttentionPlan::plan_tiles(const Piece& piece) {
-  for (int64_t first = (piece.count - 1) / query_tile_ * query_tile_; first >= 0; first -= query_tile_) {
-    const int64_t queries = std::min(query_tile_, piece.count - first);
-    for (int64_t head = 0; head < kv_heads_; ++head) tasks_.push_back({&piece, first, queries, head, 0, 0, -1});
+// Ranges of keys only where tiles of queries are too few for the threads: merging costs a few percent.
+void AttentionPlan::plan_piece(const Piece& piece) {
+  const int64_t seen = piece.position() + piece.count;
+  const auto heads_and_tiles = [&](int64_t tile) { return kv_heads_ * ((piece.count + tile - 1) / tile); };
+  const bool by_ranges = seen > split && heads_and_tiles(query_tile_) < wanted_tasks_;
+  const int64_t ranges = by_ranges ? (std::min(seen, window_ > 0 ? window_ : seen) + split - 1) / split : 1;
+  int64_t tile = query_tile_;
+  while (tile > least_query_tile && heads_and_tiles(tile) * ranges < wanted_tasks_) tile /= 2;
+  // The last tile sees the most positions: it goes first, so that the threads end together.
+  for (int64_t first = (piece.count - 1) / tile * tile; first >= 0; first -= tile) {
+    for (int64_t head = 0; head < kv_heads_; ++head) {
+      const Task task{&piece, first, std::min(tile, piece.count - first), head, 0, 0, -1};
+      if (by_ranges) plan_splits(task);
+      else tasks_.push_back(task);
+    }
   }
 }
 
-void AttentionPlan::plan_splits(const Piece& piece) {
-  const int64_t seen = piece.position() + piece.count;
-  const int64_t oldest = window_ > 0 ? std::max<int64_t>(0, piece.position() - window_ + 1) : 0;
+void AttentionPlan::plan_splits(const Task& whole) {
+  const int64_t position = whole.piece->position() + whole.first, seen = position + whole.queries;
+  const int64_t oldest = window_ > 0 ? std::max<int64_t>(0, position - window_ + 1) : 0;
   const int64_t begin = oldest / split * split;
   const int64_t splits = (seen - begin + split - 1) / split;
-  const int64_t capacity = static_cast<int64_t>(partials_.bytes() / sizeof(float));
-  for (int64_t head = 0; head < kv_heads_; ++head) {
-    Task task{&piece, 0, piece.count, head, 0, 0, 0};
-    if (partials_used_ + splits * partial_floats(task) > capacity) {
-      round_ends_.push_back(static_cast<int64_t>(tasks_.size()));
-      partials_used_ = 0;
-    }
-    merges_.push_back({static_cast<int64_t>(tasks_.size()), splits, static_cast<int64_t>(round_ends_.size())});
-    for (int64_t i = 0; i < splits; ++i) {
-      task.kv_begin = begin + i * split;
-      task.kv_end = std::min(task.kv_begin + split, seen);
-      task.partial = partials_used_;
-      partials_used_ += partial_floats(task);
-      tasks_.push_back(task);
-    }
+  const int64_t floats = partial_floats(whole.queries);
+  if (partials_used_ + splits * floats > static_cast<int64_t>(partials_.bytes() / sizeof(float))) {
+    round_ends_.push_back(static_cast<int64_t>(tasks_.size()));
+    partials_used_ = 0;
+  }
+  const auto first_task = static_cast<int64_t>(tasks_.size()), round = static_cast<int64_t>(round_ends_.size());
+  for (int64_t first = 0; first < whole.queries; first += merge_queries)
+    merges_.push_back({first_task, splits, first, std::min(merge_queries, whole.queries - first), round});
+  for (int64_t i = 0; i < splits; ++i) {
+    Task& task = tasks_.emplace_back(whole);
+    task.kv_begin = begin + i * split;
+    task.kv_end = std::min(task.kv_begin + split, seen);
+    task.partial = partials_used_;
+    partials_used_ += floats;
   }
 }
 
@@ -103,6 +110,16 @@ kernels::AttentionTask AttentionPlan::kernel_task(const Task& task, const KvCach
   return out;
 }
 
+void AttentionPlan::merge(const Merge& m, const KvCache& cache, int64_t layer, const AttentionRows& rows,
+                          const Compute& compute) const {
+  Task task = tasks_[static_cast<size_t>(m.begin)];
+  const float* partial = partials_.as<float>() + task.partial + partial_floats(m.first);
+  const int64_t stride = partial_floats(task.queries);
+  task.first += m.first;
+  task.queries = m.queries;
+  compute.table().attention->merge(kernel_task(task, cache, layer, rows), partial, stride, m.splits);
+}
+
 void AttentionPlan::run(const Compute& compute, const KvCache& cache, int64_t layer, const AttentionRows& rows) const {
   const kernels::AttentionKernels& kernels = *compute.table().attention;
   int64_t begin = 0;
@@ -112,12 +129,11 @@ void AttentionPlan::run(const Compute& compute, const KvCache& cache, int64_t la
       const Task& task = tasks_[static_cast<size_t>(begin + i)];
       kernels.attention(kernel_task(task, cache, layer, rows), compute.attention_scratch(worker));
     });
-    for (; merge < merges_.size() && merges_[merge].round == static_cast<int64_t>(round); ++merge) {
-      const Merge& m = merges_[merge];
-      const Task& first = tasks_[static_cast<size_t>(m.begin)];
-      kernels.merge(kernel_task(first, cache, layer, rows), partials_.as<float>() + first.partial, partial_floats(first),
-                    m.splits);
-    }
+    const size_t first = merge;
+    while (merge < merges_.size() && merges_[merge].round == static_cast<int64_t>(round)) ++merge;
+    compute.rows(static_cast<int64_t>(merge - first), [&](int64_t i, int) {
+      this->merge(merges_[first + static_cast<size_t>(i)], cache, layer, rows, compute);
+    });
     begin = round_ends_[round];
   }
 }

@@ -1,5 +1,5 @@
-// Cuts a pass's attention into tasks: sequence x KV head x query tile for prompts; for a few queries
-// over a long context also by ranges of the KV cache, whose partial results are merged.
+// Cuts a pass's attention into tasks: sequence x KV head x query tile for long pieces of prompts; short ones
+// and single tokens also by ranges of the KV cache, whose partial results are merged.
 #pragma once
 
 #include <cstdint>
@@ -37,18 +37,20 @@ class AttentionPlan {
     int64_t kv_begin, kv_end;    // 0, 0: everything that the queries see
     int64_t partial;             // offset in partials_; -1: not split
   };
-  // The splits of one piece and KV head, tasks [begin, begin + splits).
+  // Of the splits [begin, begin + splits) of one tile and KV head, some queries.
   struct Merge {
     int64_t begin, splits;
+    int64_t first, queries;  // of the tile's
     int64_t round;
   };
-  void plan_tiles(const Piece& piece);
-  void plan_splits(const Piece& piece);
+  void plan_piece(const Piece& piece);
+  void plan_splits(const Task& whole);
+  void merge(const Merge& m, const KvCache& cache, int64_t layer, const AttentionRows& rows, const Compute& compute) const;
   kernels::AttentionTask kernel_task(const Task& task, const KvCache& cache, int64_t layer, const AttentionRows& rows) const;
-  int64_t partial_floats(const Task& task) const { return task.queries * heads_per_kv_ * (head_dim_ + 2); }
+  int64_t partial_floats(int64_t queries) const { return queries * heads_per_kv_ * (head_dim_ + 2); }
 
   kernels::KvLayout layout_;
-  int64_t kv_heads_, heads_per_kv_, head_dim_, window_, query_tile_;
+  int64_t kv_heads_, heads_per_kv_, head_dim_, window_, query_tile_, wanted_tasks_;
   std::vector<Task> tasks_;
   std::vector<Merge> merges_;
   std::vector<int64_t> round_ends_;  // tasks of round i end here; a round's partials fit in the buffer

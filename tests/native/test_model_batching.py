@@ -47,6 +47,14 @@ def in_steps(decoder: NativeDecoder, tokens: list[int], cuts: list[int]) -> NDAr
     return np.concatenate(parts)
 
 
+def check_cut(isa: str, cut: NDArray[np.float32], whole: NDArray[np.float32]) -> None:
+    """Beyond 512 tokens the reference adds ranges of a cut in another order: it differs in the last bits."""
+    if isa == "reference":
+        assert distance(cut, whole) < 1e-2
+    else:
+        np.testing.assert_array_equal(cut, whole)
+
+
 @pytest.mark.parametrize("cuts", [[64], [1, 2, 3, 17, 50], [33, 34, 35, 36], [96]])
 def test_chunks_of_a_prompt(decoder: NativeDecoder, cuts: list[int]) -> None:
     tokens = random_tokens(1, 100, 320)
@@ -54,25 +62,21 @@ def test_chunks_of_a_prompt(decoder: NativeDecoder, cuts: list[int]) -> None:
     np.testing.assert_array_equal(in_steps(decoder, tokens, cuts), whole)
 
 
-def test_a_step_longer_than_a_pass(decoder: NativeDecoder) -> None:
+def test_a_step_longer_than_a_pass(decoder: NativeDecoder, isa: str) -> None:
     """More than 512 tokens take several passes inside one step."""
     tokens = random_tokens(2, 700, 320)
     whole = logits(decoder, sequence(tokens))
-    np.testing.assert_array_equal(in_steps(decoder, tokens, [333, 650]), whole)
+    check_cut(isa, in_steps(decoder, tokens, [333, 650]), whole)
 
 
 def test_attention_merged_from_ranges(decoder: NativeDecoder, isa: str) -> None:
-    """At most 16 tokens past position 512 are summed over ranges by threads, and merged in order.
+    """A short chunk past position 512 is summed over ranges by threads, and merged in order.
 
-    The same sums as in a long chunk. The reference adds in another order and differs in the last bits.
+    The same sums as in a long chunk.
     """
     tokens = random_tokens(2, 600, 320)
-    whole = logits(decoder, sequence(tokens))[540:]
-    cut = in_steps(decoder, tokens, [540, 541, 542, 545, 561])[540:]
-    if isa == "reference":
-        assert distance(cut, whole) < 1e-2
-    else:
-        np.testing.assert_array_equal(cut, whole)
+    whole = logits(decoder, sequence(tokens))[505:]
+    check_cut(isa, in_steps(decoder, tokens, [505, 530, 540, 541, 542, 545, 562])[505:], whole)
 
 
 def test_the_company_in_a_batch(decoder: NativeDecoder) -> None:
