@@ -89,3 +89,17 @@ async def test_the_follow_up_is_answered_from_what_it_goes_on_from(tmp_path: Pat
             assert f"expires after {days} days" in result.text
             assert subject in model.asked[0]
             assert result.to_json()["asked"] == result.asked
+
+
+async def test_a_follow_up_is_not_answered_with_the_answer_before(tmp_path: Path) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "lists.md").write_text("Lists in the interpreter are implemented as growing arrays.\n")
+    (folder / "dictionaries.md").write_text("Dictionaries: a resizable table holds them.\n")
+    history = [Turn("user", "How are lists in the interpreter implemented?")]
+    async with open_index(tmp_path / "i.db") as index:
+        await index.add_folder(folder)
+        result = await answer(
+            "And dictionaries: what holds them?", index, None, AnswerOptions(abstain=False), history=history
+        )
+        assert result.text.startswith("Dictionaries: a resizable table holds them.")

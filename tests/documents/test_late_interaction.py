@@ -26,6 +26,15 @@ def test_what_every_sentence_says_counts_less_than_what_only_one_says() -> None:
     assert found.sentences[0] < 0.3
 
 
+def test_tokens_that_count_little_decide_little() -> None:
+    carried, own = ONE[:2], ONE[2:3]
+    counts = np.array([0.1, 0.1, 1.0])
+    found = interact(ONE[:3], [carried, own], [0, 1], counts)
+    assert found.sentences[1] > 0.8
+    assert found.sentences[0] < 0.2
+    assert interact(ONE[:3], [carried, own], [0, 1]).sentences.argmax() == 0
+
+
 def test_the_least_said_third_shows_what_is_missing() -> None:
     whole = interact(ONE[:3], [ONE[:3]], [0]).features(0)
     partly = interact(ONE[:3], [ONE[:2]], [0]).features(0)

@@ -132,7 +132,7 @@ async def stream_answer(
     frequencies = partial(index.frequencies, access=access)
     support = await find_support(
         asked, found, index.embedder, frequencies, vector,
-        read=options.passages, word_vectors=index.word_vectors,
+        read=options.passages, own=question, word_vectors=index.word_vectors,
     )  # fmt: skip
     first = 0.0
     whole = Answer(support=support.probability, timings={"retrieve": retrieved})

@@ -45,9 +45,15 @@ class Interaction:
 
 
 def interact(
-    question: NDArray[np.float32], sentences: Sequence[NDArray[np.float32]], passages: Sequence[int]
+    question: NDArray[np.float32],
+    sentences: Sequence[NDArray[np.float32]],
+    passages: Sequence[int],
+    counts: NDArray[np.float64] | float = 1.0,
 ) -> Interaction:
-    """`question` and each of `sentences`: [tokens, dim], unit length. `passages`: whose each is, from 0."""
+    """`question` and each of `sentences`: [tokens, dim], unit length. `passages`: whose each is, from 0.
+
+    `counts`: how much each of the question's tokens counts.
+    """
     count = max(passages, default=-1) + 1
     if not len(question) or not any(len(sentence) for sentence in sentences):
         return Interaction(np.zeros(len(sentences)), np.zeros(count), np.zeros(count), 0.0)
@@ -56,7 +62,7 @@ def interact(
         np.float64,
     )
     usual = (near.sum(axis=0) + _USUAL_WEIGHT * _USUAL) / (len(near) + _USUAL_WEIGHT)
-    weights = np.clip(1.0 - usual, 1e-3, None)
+    weights = np.clip(1.0 - usual, 1e-3, None) * counts
     weights /= weights.sum()
     whole = np.zeros((count, len(question)))
     for place, row in zip(passages, near, strict=True):

@@ -27,6 +27,8 @@ _ALIGNED_SCORE = 1.0
 """What the question's words, said in another language, add to a sentence's score."""
 _SAID_SCORE = 10.0
 """What the question's tokens, said by a sentence and by its passage, add to the sentence's score."""
+_CARRIED_SHARE = 0.2
+"""What a word that a follow-up takes from the questions before it counts, beside its own words."""
 _NEAR_PASSAGES = 4
 _USUAL_MARGIN = 0.035
 """Similarity of the best passage above the others', where there are no others to compare with."""
@@ -80,19 +82,22 @@ async def find_support(
     vector: NDArray[np.float32],
     *,
     read: int = 4,
+    own: str = "",
     word_vectors: WordVectors | None = None,
 ) -> Support:
     """Scores the sentences of the first `read` of `passages` (best first); the rest show what is usual.
 
-    `vector`: the question's. Errors: the embedder's.
+    `vector`: the question's. `own`: what a follow-up asks itself, where `question` begins with what it goes
+    on from. Errors: the embedder's.
     """
     chosen = passages[:read]
     sentences = split_passages(chosen)
     if not sentences:
         return Support((), 0.0, False)
-    terms = _Terms(question, chosen)
+    own = own or question
+    terms = _Terms(question, own, chosen)
     await terms.weigh(frequencies)
-    evidence = await _gather(question, sentences, chosen, embedder, terms, vector)
+    evidence = await _gather(question, own, sentences, chosen, embedder, terms, vector)
     foreign = chosen[0].language != terms.language
     if foreign:
         words_of = word_vectors or WordVectors(embedder)
@@ -169,6 +174,7 @@ class _Evidence:
 
 async def _gather(
     question: str,
+    own: str,
     sentences: Sequence[Sentence],
     passages: Sequence[Passage],
     embedder: TextEmbedder,
@@ -177,14 +183,16 @@ async def _gather(
 ) -> _Evidence:
     headings = [passage.headings[-1] if passage.headings else "" for passage in passages]
     texts = [sentence.text for sentence in sentences] + [heading for heading in headings if heading]
-    vectors, tokens = await embedder.embed_tokens([*texts, question], "passage")
+    vectors, tokens = await embedder.embed_tokens([*texts, *dict.fromkeys((question, own))], "passage")
     similarity = vectors @ vector
     asked = _headings_that_ask(
-        headings, similarity[len(sentences) : -1], [s.passage for s in sentences], passages
+        headings, similarity[len(sentences) : len(texts)], [s.passage for s in sentences], passages
     )
     places = {passage.chunk_id: i for i, passage in enumerate(passages)}
     of = [places[sentence.passage.chunk_id] for sentence in sentences]
-    said = interact(tokens[-1], tokens[: len(sentences)], of)
+    counts = np.full(len(tokens[len(texts)]), _CARRIED_SHARE)
+    counts[-len(tokens[-1]) :] = 1.0
+    said = interact(tokens[len(texts)], tokens[: len(sentences)], of, counts)
     coverage = np.array([terms.coverage(sentence.text, sentence.passage.language) for sentence in sentences])
     return _Evidence(sentences, similarity[: len(sentences)], coverage, asked, said, of)
 
@@ -222,19 +230,21 @@ def _margin(passages: Sequence[Passage]) -> float:
 class _Terms:
     """The question's words that carry meaning, weighed by how rare they are in the index."""
 
-    def __init__(self, question: str, passages: Sequence[Passage]) -> None:
+    def __init__(self, question: str, own: str, passages: Sequence[Passage]) -> None:
         languages = list(dict.fromkeys(passage.language for passage in passages))
         self.language = detect_language(question, languages[0])
         self._terms = [set(term) for term in query_terms(question, [self.language, *languages])]
-        self._weights = [1.0] * len(self._terms)
+        asked = set(words(own))
+        self._counts = [_CARRIED_SHARE if asked.isdisjoint(term) else 1.0 for term in self._terms]
+        self._weights = self._counts
 
     async def weigh(self, frequencies: Frequencies) -> None:
         """Sets each word's weight to its inverse document frequency, as BM25 has it."""
         counts, total = await frequencies([spelling for term in self._terms for spelling in term])
-        self._weights.clear()
-        for term in self._terms:
+        self._weights = []
+        for term, share in zip(self._terms, self._counts, strict=True):
             count = max((counts.get(spelling, 0) for spelling in term), default=0)
-            self._weights.append(math.log(1 + (max(total, count) - count + 0.5) / (count + 0.5)))
+            self._weights.append(share * math.log(1 + (max(total, count) - count + 0.5) / (count + 0.5)))
 
     def coverage(self, text: str, language: str) -> float:
         """Share of the question's weight that occurs in a text, 0..1."""
