@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -103,6 +104,7 @@ def key(
         )
     secret, digest = new_key()
     entry = {"name": name, "sha256": digest, "tenant": tenant or name, "scopes": scopes}
+    entry["created"] = datetime.now(UTC).date().isoformat()
     if origin:
         entry["origins"] = origin
     lines = [f"{field} = {json.dumps(value, ensure_ascii=False)}" for field, value in entry.items()]

@@ -46,6 +46,11 @@ class StepCost:
         fixed, each = self._fit()
         return min(1.0, max(0.02, rows * each / (fixed + rows * each)))
 
+    @property
+    def prompt_speed(self) -> float | None:
+        """Tokens a second of prompts without streams beside them; None: none was seen yet."""
+        return self._alone
+
     def decode_seconds(self, rows: int) -> float | None:
         """A step that feeds one token to each of so many streams; None: not known yet."""
         if self._n < _KNOWN:

@@ -126,6 +126,12 @@ class Engine:
         """Counters since the start; read while they change."""
         return self._worker.scheduler.stats
 
+    def speeds(self) -> tuple[float | None, float | None]:
+        """Tokens a second as seen: of prompts alone, and of one stream alone; None: not known yet."""
+        cost = self._worker.steady_pace.cost
+        step = cost.decode_seconds(1)
+        return cost.prompt_speed, None if step is None else 1 / step
+
     def gauges(self) -> dict[str, int]:
         """Of this moment: running, waiting, kv_blocks, kv_used, kv_cached, kv_spilled, evictions."""
         scheduler = self._worker.scheduler

@@ -9,7 +9,18 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sillar import __version__
-from sillar.server import chat, completions, embeddings, errors, rerank, responses, service, tokenization
+from sillar.server import (
+    chat,
+    completions,
+    embeddings,
+    errors,
+    keys_api,
+    machine_api,
+    rerank,
+    responses,
+    service,
+    tokenization,
+)
 from sillar.server.gate import Gate
 from sillar.server.state import ServerState
 
@@ -37,6 +48,8 @@ def create_app(
         embeddings.router(state),
         rerank.router(state),
         tokenization.router(state),
+        keys_api.router(state),
+        machine_api.router(state),
         *routers,
     ):
         app.include_router(router)

@@ -1,6 +1,6 @@
 """API keys: who a client is, what it may do and how much. Only hashes of keys are kept.
 
-The keys' file is TOML, one [[key]] each: name, sha256 (of the key), tenant, scopes (default all),
+The keys' file is TOML, one [[key]] each: name, sha256 (of the key), tenant, scopes (default all), created,
 requests_per_minute and concurrent (default unlimited), and origins: the web sites whose pages carry the key
 in the open (the chat widget). Such a key may only ask, and has limits even where none are written.
 """
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
@@ -42,6 +43,8 @@ class Client:
     """Of one address; 0: no limit."""
     origins: frozenset[str] = frozenset()
     """Sites whose pages may use this key, as browsers write them: https://shop.example."""
+    created: str = ""
+    """The day, where it is known."""
 
 
 LOCAL = Client("local", "local")
@@ -51,30 +54,47 @@ LOCAL = Client("local", "local")
 class KeyStore:
     """Finds the client of a key in constant time."""
 
-    def __init__(self, clients: dict[str, Client]) -> None:
+    def __init__(self, clients: Mapping[str, Client]) -> None:
         """`clients`: hex SHA-256 of the key -> client."""
-        self._clients = clients
-        self.origins = frozenset(origin for client in clients.values() for origin in client.origins)
+        self.used: dict[str, int] = {}
+        """When a key was last seen, Unix time by its hash; since the start."""
+        self.replace(clients)
+
+    def replace(self, clients: Mapping[str, Client]) -> None:
+        """From now on these, and no others."""
+        self.clients = dict(clients)
+        self.origins = frozenset(origin for client in self.clients.values() for origin in client.origins)
 
     @classmethod
     def read(cls, path: Path) -> KeyStore:
         """Raises ConfigError for a file that is not there, malformed or without a key."""
         try:
-            entries = tomllib.loads(path.read_text("utf-8")).get("key", [])
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: {error}") from error
-        clients = dict(_entry(path, entry) for entry in entries) if isinstance(entries, list) else {}
-        if not clients:
-            raise ConfigError(f"{path}: no [[key]] in it")
-        return cls(clients)
+        return cls(parse_keys(path, text))
 
     def find(self, key: str) -> Client | None:
         digest = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
         found = None
-        for known, client in self._clients.items():  # all of them, whichever matches
+        for known, client in self.clients.items():  # all of them, whichever matches
             if hmac.compare_digest(known, digest):
                 found = client
+        if found is not None:
+            self.used[digest] = int(time.time())
         return found
+
+
+def parse_keys(path: Path, text: str) -> dict[str, Client]:
+    """The keys of a file by their hashes. Raises ConfigError where it is malformed or has none."""
+    try:
+        entries = tomllib.loads(text).get("key", [])
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    clients = dict(_entry(path, entry) for entry in entries) if isinstance(entries, list) else {}
+    if not clients:
+        raise ConfigError(f"{path}: no [[key]] in it")
+    return clients
 
 
 def new_key() -> tuple[str, str]:
@@ -116,7 +136,7 @@ def _entry(path: Path, entry: Any) -> tuple[str, Client]:
     if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
         raise ConfigError(f"{path}: sha256 of {entry['name']} is not 64 hexadecimal digits")
     origins = frozenset(map(str, entry.get("origins", ())))
-    if wrong := [origin for origin in sorted(origins) if not _is_origin(origin)]:
+    if wrong := [origin for origin in sorted(origins) if not is_origin(origin)]:
         raise ConfigError(f"{path}: {wrong[0]!r} is no origin, such as https://shop.example")
     scopes = frozenset(map(str, entry.get("scopes", {"ask"} if origins else SCOPES)))
     if not scopes <= SCOPES:
@@ -131,10 +151,11 @@ def _entry(path: Path, entry: Any) -> tuple[str, Client]:
     if not all(type(limit) is int and limit >= 0 for limit in limits):
         raise ConfigError(f"{path}: the limits of {name} are not whole numbers")
     rate, concurrent, of_visitor = limits
-    return digest, Client(name, str(entry.get("tenant", name)), scopes, rate, concurrent, of_visitor, origins)
+    tenant, created = str(entry.get("tenant", name)), str(entry.get("created", ""))[:40]
+    return digest, Client(name, tenant, scopes, rate, concurrent, of_visitor, origins, created)
 
 
-def _is_origin(text: str) -> bool:
+def is_origin(text: str) -> bool:
     """Whether it is scheme://host or scheme://host:port as browsers write it."""
     try:
         parts = urlsplit(text)

@@ -20,6 +20,8 @@ from sillar.server import (
     documents_model,
     embeddings,
     journal_api,
+    keys_api,
+    machine_api,
     rerank,
     responses,
     service,
@@ -85,7 +87,7 @@ def render() -> str:
 
 def _routes() -> str:
     state = ServerState(ServerOptions())
-    modules = (service, chat, responses, completions, embeddings, rerank, tokenization)
+    modules = (service, chat, responses, completions, embeddings, rerank, tokenization, keys_api, machine_api)
     routers = [module.router(state) for module in modules]
     # The routes are looked at, not called: no library is needed behind them.
     library = cast(Library, SimpleNamespace(journal=None))

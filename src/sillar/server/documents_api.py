@@ -67,7 +67,7 @@ def _asking(routes: APIRouter, state: ServerState, library: Library) -> None:
     @routes.post("/ask", response_model=None)
     async def ask(body: AskRequest, request: Request, client: Asker) -> Response:
         """Answers from the documents with citations, or says that they don't say."""
-        model = state.language_model(body.model)
+        model = state.answering_model(client.tenant, body.model)
         if not body.stream:
             return JSONResponse(await while_connected(request, _whole(library, model, body, client)))
         events = _events(library, model, body, client)

@@ -60,7 +60,7 @@ def events(
     assert state.library is not None
     _check(body)
     question = ask_request([message.plain() for message in body.messages])
-    return answered(state.library, state.language_model(None), question, client)
+    return answered(state.library, state.answering_model(client.tenant), question, client)
 
 
 def ask_request(messages: Sequence[dict[str, Any]]) -> AskRequest:

@@ -24,6 +24,7 @@ from sillar.hub import resolve
 from sillar.server.app import create_app
 from sillar.server.auth import KeyStore
 from sillar.server.frontend import open_frontend
+from sillar.server.key_file import KeyFile
 from sillar.server.library import Library
 from sillar.server.listen import Say, make_server
 from sillar.server.options import ServerOptions
@@ -42,6 +43,8 @@ def run(options: ServerOptions, say: Say | None = None) -> int:
     if keys is None and options.config.oidc.issuer:
         keys = KeyStore({})  # nobody has a key, but everybody has to log in
     state = ServerState(options, keys=keys)
+    if options.keys is not None and keys is not None:
+        state.key_file = KeyFile(options.keys, keys)
     if options.traces:
         state.tracing = open_tracing()
     try:
@@ -108,6 +111,7 @@ async def _models(state: ServerState, say: Say) -> AsyncIterator[None]:
     options = state.options
     paths = {name: resolve(name) for name in (*options.chat_models, *options.embedders, *options.rerankers)}
     native = await asyncio.to_thread(_native_options, options, paths)
+    state.memory_bytes = await asyncio.to_thread(_memory_bytes, paths, native)
     async with AsyncExitStack() as stack:
         for name in options.chat_models:
             say(f"Loading {name} ...")
@@ -152,6 +156,12 @@ def _native_options(options: ServerOptions, paths: Mapping[str, Path]) -> dict[s
         name: replace(native, kv_tokens=count * BLOCK_TOKENS)
         for name, count in zip(paths, blocks[: len(paths)], strict=True)
     }
+
+
+def _memory_bytes(paths: Mapping[str, Path], native: Mapping[str, NativeOptions]) -> dict[str, int]:
+    """What each model takes as it will be loaded."""
+    needs = {name: memory_need(path, name, native[name]) for name, path in paths.items()}
+    return {name: need.fixed_bytes + need.blocks * need.block_bytes for name, need in needs.items()}
 
 
 def _engine_options(options: ServerOptions) -> EngineOptions:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from sillar.server.auth import Client, require_key
+from sillar.server.auth import Client, client_of, require_key
 from sillar.server.errors import ApiError
 from sillar.server.state import DOCUMENTS, ServerState
 
@@ -34,24 +34,25 @@ def router(state: ServerState) -> APIRouter:
         return Response(state.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @routes.get("/v1/models")
-    async def models() -> dict[str, Any]:
+    async def models(request: Request) -> dict[str, Any]:
         """The loaded models."""
-        return {"object": "list", "data": [_card(state, name) for name in state.model_names]}
+        tenant = client_of(request).tenant
+        return {"object": "list", "data": [_card(state, name, tenant) for name in state.model_names]}
 
     @routes.get("/v1/models/{name:path}")
-    async def model(name: str) -> dict[str, Any]:
+    async def model(name: str, request: Request) -> dict[str, Any]:
         """One model."""
         if name not in state.model_names:
             raise ApiError(404, f"There is no model '{name[:100]}' here.", code="model_not_found")
-        return _card(state, name)
+        return _card(state, name, client_of(request).tenant)
 
     return routes
 
 
-def _card(state: ServerState, name: str) -> dict[str, Any]:
+def _card(state: ServerState, name: str, tenant: str) -> dict[str, Any]:
     card: dict[str, Any] = {"id": name, "object": "model", "created": state.created, "owned_by": "sillar"}
     if name == DOCUMENTS and state.library is not None:
-        card["context_length"] = state.language_model(None).context_length
+        card["context_length"] = state.answering_model(tenant).context_length
     elif name in state.language_models:
         card["context_length"] = state.language_models[name].context_length
     elif name in state.rerankers:

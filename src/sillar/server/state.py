@@ -10,6 +10,7 @@ from sillar.engine.language_model import LanguageModel
 from sillar.engine.reranker import Reranker
 from sillar.errors import ModelNotFoundError
 from sillar.server.auth import KeyStore
+from sillar.server.key_file import KeyFile
 from sillar.server.library import Library
 from sillar.server.limits import ClientLimits
 from sillar.server.memory_guard import MemoryGuard
@@ -45,6 +46,12 @@ class ServerState:
     library: Library | None = None
     """What the model `documents` answers from."""
     rerankers: dict[str, Reranker] = field(default_factory=dict)
+    key_file: KeyFile | None = None
+    """Where keys can be made and revoked."""
+    answering: dict[str, str] = field(default_factory=dict)
+    """The language model that answers a tenant from the documents, where it is not the first one."""
+    memory_bytes: dict[str, int] = field(default_factory=dict)
+    """What each loaded model takes by its plan: weights, workspace, KV cache."""
 
     @property
     def model_names(self) -> list[str]:
@@ -55,6 +62,10 @@ class ServerState:
     def language_model(self, name: str | None) -> LanguageModel:
         """Raises ModelNotFoundError, which names those there are."""
         return _named(self.language_models, name, "language model")
+
+    def answering_model(self, tenant: str, name: str | None = None) -> LanguageModel:
+        """The one that answers a tenant from the documents, unless it names one; as language_model."""
+        return self.language_model(name or self.answering.get(tenant))
 
     def embedder(self, name: str | None) -> Embedder:
         """Raises ModelNotFoundError, which names those there are."""

@@ -46,6 +46,8 @@ export function openDialog(kind, ...content) {
   const dialog = document.getElementById("viewer");
   dialog.className = kind;
   dialog.replaceChildren(...content);
+  // What was shown, a new key above all, does not stay behind a closed dialog.
+  dialog.onclose = () => { if (!dialog.open) dialog.replaceChildren(); };
   if (!dialog.open) dialog.showModal();
   return dialog;
 }
