@@ -7,18 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import gguf
-
-from sillar.engine.native import read_metadata
-from sillar.model_spec import ModelSpec, TensorInfo
+from sillar.engine.native import read_metadata, read_spec
+from sillar.model_spec import ModelSpec
 
 
 def model_spec(path: Path) -> ModelSpec:
-    tensors = [
-        TensorInfo(tensor.name, tuple(int(n) for n in tensor.shape), tensor.tensor_type.name)
-        for tensor in gguf.GGUFReader(path).tensors
-    ]
-    return ModelSpec.from_metadata(read_metadata(path), tensors)
+    return read_spec(path, read_metadata(path))
 
 
 def add_shares(result: dict[str, Any], path: Path, limits: dict[str, Any], threads: int) -> None:

@@ -71,6 +71,17 @@ size_t kv_block_bytes_of(const ModelFile& file, const std::string& type) {
   return kv_bytes_per_block({kv_type_named(type), file.h.kv_heads, file.h.head_dim}, file.h.layers);
 }
 
+// (name, shape with the fastest dimension first, type as GGUF numbers it) of each tensor.
+nb::list tensors_of(const ModelFile& file) {
+  nb::list out;
+  for (const GgufTensor& tensor : file.gguf.tensors()) {
+    nb::list shape;
+    for (int i = 0; i < tensor.dims; ++i) shape.append(tensor.shape[i]);
+    out.append(nb::make_tuple(text(tensor.name), nb::tuple(shape), static_cast<uint32_t>(tensor.type)));
+  }
+  return out;
+}
+
 }  // namespace
 
 Runtime::Runtime(const ModelFile& file, int threads, const std::string& isa)
@@ -101,6 +112,7 @@ void bind_model_file(nb::module_& module) {
       .def_prop_ro("file_bytes", [](const ModelFile& f) { return f.mapping.bytes(); })
       .def_prop_ro("weight_bytes",
                    [](const ModelFile& f) { return f.h.is_encoder() ? encoder_weight_bytes(f) : decoder_weight_bytes(f); })
+      .def_prop_ro("tensors", &tensors_of)
       .def("kv_block_bytes", &kv_block_bytes_of, nb::arg("kv_type"));
 }
 

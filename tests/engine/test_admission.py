@@ -6,6 +6,7 @@ from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 
 from sillar.engine.admission import Admission, AdmissionLimits
 from sillar.engine.request import GenerationParams, SequenceStep, StepResult
@@ -199,3 +200,13 @@ def test_a_prompt_that_is_being_computed_for_another_is_not_counted_twice() -> N
     other = [Asked(at, prompt=6000) for at in (0.0, *[0.5] * 5)]
     run(other)
     assert sum(one.refused is not None for one in other) == 4
+
+
+@pytest.mark.parametrize(("speed", "refused"), [(1000.0, False), (25.0, True)])
+def test_before_anything_was_measured_the_models_size_decides(speed: float, refused: bool) -> None:
+    worker = Worker(Machine(), SchedulerOptions(), 0.1, lambda _: None, first_speed=speed)
+    limits = AdmissionLimits(32, 64, TARGET)
+    admission = Admission(limits, worker.steady_pace, lambda: worker.scheduler.blocks)
+    first, second = Asked(0, prompt=1000), Asked(0, prompt=500)
+    assert _let_in(admission, worker, 0, first)
+    assert _let_in(admission, worker, 1, second) is not refused

@@ -137,5 +137,7 @@ async def test_random_requests_and_cancellations_leave_no_block_behind(
         assert model.engine.active == 0
         gauges = model.engine.gauges()
         assert (gauges["running"], gauges["kv_used"]) == (0, 0)
-        assert gauges["kv_spilled"] > 0
+        async with asyncio.timeout(60):  # a block is written while there is nothing to compute
+            while not model.engine.gauges()["kv_spilled"]:
+                await asyncio.sleep(0.01)
         model.engine._worker.scheduler.blocks.check({})

@@ -6,7 +6,7 @@ from collections.abc import Sequence as Steps
 
 import pytest
 
-from sillar.engine.cost import StepCost
+from sillar.engine.cost import StepCost, first_speed
 from sillar.engine.request import GenerationParams, SequenceStep, StepResult
 from sillar.engine.scheduler import SchedulerOptions
 from sillar.engine.sequence import Sequence
@@ -120,3 +120,18 @@ def test_what_a_prompts_tokens_cost_is_learnt_apart_from_the_streams() -> None:
     assert cost.decode_seconds(8) == pytest.approx(0.012)
     assert cost.prompt_tokens(0.042, 8) in (14, 15)
     assert cost.prompt_tokens(0.012, 8) == 0
+
+
+def test_of_a_slow_model_small_steps_say_how_fast_prompts_are() -> None:
+    cost = StepCost(first_speed=1000)
+    for _ in range(12):
+        cost.observe(0, 16, 0.4)
+    assert cost.seconds(16, 0) == pytest.approx(0.4)
+
+
+def test_the_first_speed_follows_from_the_models_size_and_the_machine() -> None:
+    small, large = (first_speed(2 * weights, 0.9e12) for weights in (134e6, 7.1e9))
+    assert 1000 < small < 2200  # 2,200 and 39 are measured on such a machine
+    assert 20 < large < 39
+    worker = Worker(FakeStepper(), SchedulerOptions(), 0.1, lambda deliveries: None, first_speed=large)
+    assert worker.steady_pace.prompt_seconds(0, 2) == pytest.approx(1 / large)

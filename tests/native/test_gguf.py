@@ -5,10 +5,12 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import gguf
 import pytest
 
-from sillar.engine.native import NativeOptions, load_decoder, read_metadata
+from sillar.engine.native import NativeOptions, load_decoder, read_metadata, read_spec
 from sillar.errors import ModelFormatError, ModelUnsupportedError
+from tests.oracle.tiny import Tiny, with_weights, write
 
 U8, U32, F32, BOOL, STRING, ARRAY, U64 = 0, 4, 6, 7, 8, 9, 10
 Q4_0 = 2
@@ -132,3 +134,14 @@ def test_version_two_is_read(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ModelFormatError, match=r"missing\.gguf"):
         read_metadata(tmp_path / "missing.gguf")
+
+
+@pytest.mark.parametrize("type_name", ["Q4_1", "Q6_K", "F16"])
+def test_a_files_tensors_are_counted_as_the_reader_of_the_format_counts_them(
+    tmp_path: Path, type_name: str
+) -> None:
+    path = write(tmp_path / "m.gguf", with_weights(Tiny(), type_name))
+    spec = read_spec(path, read_metadata(path))
+    tensors = gguf.GGUFReader(path).tensors
+    assert spec.parameters == sum(int(tensor.n_elements) for tensor in tensors)
+    assert spec.file_bytes == sum(int(tensor.n_bytes) for tensor in tensors)

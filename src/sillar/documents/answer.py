@@ -26,7 +26,7 @@ from sillar.engine.request import GenerationParams
 from sillar.errors import OverloadedError
 
 Style = Literal["auto", "quote", "generate"]
-TRUSTED_WEIGHTS = 500_000_000
+TRUSTED_WEIGHTS = 800_000_000
 """From this size on a model's words may rest on another of the sentences that score best than the quote."""
 _NEAR_SENTENCES = 8
 _LINK = re.compile(r"://|\bwww\.|@")

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 _FADE = 0.98
-_LARGE = 48  # a step of so many tokens of prompts alone says how fast prefill is
+_LARGE = 48  # a step of so many tokens of prompts alone says how fast prefill is,
+_LONG = 0.1  # and one of so many seconds
 _NEW = 0.4  # how much the newest step with a prompt in it counts: a token costs more the longer its prompt is
 SLOW = 0.05
 """The same for what is to hold over many steps."""
 _KNOWN = 8  # steps before anything is said of them
 _SMALL = 32  # steps up to here say what one more row costs
+FIRST_SPEED = 1000.0
+"""Tokens of prompts a second, where nothing is known of the model."""
+_USED = 0.4
+"""Share of a processor's operations that prefill is sure to use, short of what else runs beside it."""
+
+
+def first_speed(operations: float, peak: float) -> float:
+    """Tokens of prompts a second to begin with, where one takes so many operations and the peak is known."""
+    return _USED * peak / max(1.0, operations)
 
 
 class StepCost:
     """Running estimates from the tokens and seconds of past steps. No clock of its own."""
 
-    def __init__(self, row_price: float = 0.15, tokens_per_second: float = 1000.0, new: float = _NEW) -> None:
+    def __init__(self, row_price: float = 0.15, first_speed: float = FIRST_SPEED, new: float = _NEW) -> None:
+        """`first_speed`: of prompts, in tokens a second, until steps were measured."""
         self._prior = row_price
-        self._guess = tokens_per_second
+        self._guess = first_speed
         self._new = new
         self._alone: float | None = None  # tokens/s of prompts without streams
         self._among: float | None = None  # seconds that a prompt's token adds to the streams' own step
@@ -27,7 +38,7 @@ class StepCost:
         if prompt and rows:
             added = max(seconds - (self.decode_seconds(rows) or 0.0), 0.05 * seconds) / prompt
             self._among = added if self._among is None else self._among + self._new * (added - self._among)
-        elif prompt >= _LARGE:
+        elif prompt >= _LARGE or (prompt and seconds >= _LONG):
             speed = prompt / max(seconds, 1e-6)
             self._alone = speed if self._alone is None else self._alone + self._new * (speed - self._alone)
         elif 0 < rows <= _SMALL:

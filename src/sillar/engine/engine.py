@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from sillar.engine.admission import Admission, AdmissionLimits
+from sillar.engine.cost import FIRST_SPEED
 from sillar.engine.request import BLOCK_TOKENS, GenerationParams, Stepper, TokenEvent
 from sillar.engine.scheduler import SchedulerOptions, SchedulerStats
 from sillar.engine.sequence import Sequence as EngineSequence
@@ -54,8 +55,12 @@ class Engine:
         *,
         eos_ids: frozenset[int] = frozenset(),
         spill: KvSpill | None = None,
+        first_speed: float = FIRST_SPEED,
     ) -> None:
-        """`spill` keeps blocks of the KV cache on disk; the engine closes it."""
+        """`spill` keeps blocks of the KV cache on disk; the engine closes it.
+
+        `first_speed`: tokens of prompts a second, for forecasts until steps were measured.
+        """
         self._stepper = stepper
         self.options = options or EngineOptions()
         self._eos_ids = eos_ids
@@ -73,7 +78,9 @@ class Engine:
             lookup=self.options.lookup,
         )
         self._spill = spill
-        self._worker = Worker(stepper, scheduling, self.options.step_seconds, self._post, spill=spill)
+        self._worker = Worker(
+            stepper, scheduling, self.options.step_seconds, self._post, spill=spill, first_speed=first_speed
+        )
         limits = AdmissionLimits(
             self.options.max_running, self.options.max_waiting, self.options.first_token_seconds
         )

@@ -40,7 +40,7 @@ class LanguageModel:
         *,
         weights: int = 0,
     ) -> None:
-        """`resources` is left when the model is closed. `weights`: about how many, 0: unknown."""
+        """`resources` is left when the model is closed. `weights`: a token is multiplied with; 0: unknown."""
         self.name = name
         self.engine = engine
         self.codec = codec

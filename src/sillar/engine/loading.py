@@ -10,6 +10,7 @@ from typing import Any
 from sillar.chat_template import ChatTemplate, encode_chat
 from sillar.engine.codec import Message
 from sillar.engine.content_hash import content_hash
+from sillar.engine.cost import first_speed
 from sillar.engine.embedder import Embedder, EmbedderSpec
 from sillar.engine.engine import Engine, EngineOptions
 from sillar.engine.language_model import LanguageModel
@@ -20,13 +21,16 @@ from sillar.engine.native import (
     layout_version,
     load_decoder,
     load_encoder,
+    peak_operations,
     read_metadata,
+    read_spec,
 )
 from sillar.engine.request import BLOCK_TOKENS
 from sillar.engine.reranker import Reranker
 from sillar.engine.spill import KvSpill, SpillOptions
 from sillar.engine.spill_folder import SpillFolder
 from sillar.errors import ModelUnsupportedError
+from sillar.model_spec import ModelSpec
 from sillar.tokenizer import IncrementalDecoder, Tokenizer
 
 _FINGERPRINT = 32
@@ -98,8 +102,20 @@ def load_language_model(
     spill = None
     if options is not None and options.kv_spill is not None and options.prefix_cache:
         spill = _spill(path, native or NativeOptions(), decoder, options.kv_spill)
-    engine = Engine(decoder, options, eos_ids=tokenizer.eos_ids, spill=spill)
-    return LanguageModel(name or _name(path, metadata), engine, codec, weights=_weights(metadata))
+    spec = read_spec(path, metadata)
+    engine = Engine(
+        decoder,
+        options,
+        eos_ids=tokenizer.eos_ids,
+        spill=spill,
+        first_speed=_first_speed(spec, native or NativeOptions()),
+    )
+    return LanguageModel(name or _name(path, metadata), engine, codec, weights=spec.matrix_weights)
+
+
+def _first_speed(spec: ModelSpec, native: NativeOptions) -> float:
+    floats = spec.matrix_bytes >= 2 * spec.matrix_weights
+    return first_speed(spec.flops_per_token(), peak_operations(native, integers=not floats))
 
 
 def _spill(path: Path, native: NativeOptions, decoder: NativeDecoder, options: SpillOptions) -> KvSpill:
@@ -157,13 +173,6 @@ def load_reranker(
 
 def _is_reranker(metadata: Mapping[str, Any]) -> bool:
     return metadata.get("bert.pooling_type") == _RANK
-
-
-def _weights(metadata: Mapping[str, Any]) -> int:
-    """Of a transformer's layers, about: attention and a feed-forward part of the usual widths."""
-    architecture = metadata.get("general.architecture")
-    layers, hidden = (metadata.get(f"{architecture}.{key}", 0) for key in ("block_count", "embedding_length"))
-    return 12 * int(layers) * int(hidden) ** 2
 
 
 def _name(path: Path, metadata: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ Every function here turns `_native.Error` into the exception tree of sillar.erro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from sillar.engine.memory_plan import MemoryNeed, plan_memory
 from sillar.engine.packed_cache import packed_file
 from sillar.engine.request import BLOCK_TOKENS, SequenceStep, StepResult
 from sillar.errors import ModelFormatError, ModelUnsupportedError, RequestError, ResourceError, SillarError
+from sillar.model_spec import ModelSpec, TensorInfo
 
 Progress = Callable[[int, int], object]
 """Called with bytes packed so far and in all."""
@@ -31,6 +32,13 @@ _ERRORS: dict[str, type[SillarError]] = {
     "out_of_memory": ResourceError,
     "invalid_request": RequestError,
 }
+_TYPES = {
+    **{0: "F32", 1: "F16", 30: "BF16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0"},
+    **{10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 14: "Q6_K"},
+}
+"""GGUF's numbers of the types of weights."""
+_PROBE_SECONDS = 0.005
+_WITHOUT_VECTORS = 2e9  # operations a second of a core: the reference kernels
 _WORKSPACE_BYTES = 256 << 20
 _REQUEST_TOKENS = 2048
 """Of an ordinary request, prompt and answer; memory of the cache that is never written is never taken."""
@@ -165,6 +173,30 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
     """A GGUF file's metadata; arrays as lists. Raises ModelFormatError, ModelUnsupportedError."""
     with _typed_errors():
         return _native.read_metadata(str(path))
+
+
+def read_spec(path: Path | str, metadata: Mapping[str, Any]) -> ModelSpec:
+    """The figures of a GGUF file, whose metadata was read before. Raises as read_metadata does."""
+    with _typed_errors():
+        tensors = _native.ModelFile.open(str(path)).tensors
+    return ModelSpec.from_metadata(
+        metadata, (TensorInfo(name, shape, _TYPES[t]) for name, shape, t in tensors)
+    )
+
+
+def peak_operations(options: NativeOptions, *, integers: bool) -> float:
+    """Multiplications and additions a second that the model's threads do at most, of bytes or of floats.
+
+    Measured in a few milliseconds.
+    """
+    cpu = cpu_info()
+    threads = options.threads or cpu["threads"]
+    isa = chosen_isas(options.isa)["matmul"]
+    if isa == "reference":
+        return _WITHOUT_VECTORS * threads
+    cores = cpu["physical"][:threads]
+    rate = _native.kernels.probe(isa, "int8" if integers else "fp32", cores, _PROBE_SECONDS)
+    return rate * min(threads, len(cpu["allowed"])) / len(cores)
 
 
 def cpu_info() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from sillar.engine.blocks import BlockManager
 from sillar.engine.commit import SequenceOutput
-from sillar.engine.cost import SLOW, StepCost
+from sillar.engine.cost import FIRST_SPEED, SLOW, StepCost
 from sillar.engine.pace import Pace
 from sillar.engine.request import Stepper, TokenEvent
 from sillar.engine.scheduler import Batch, Scheduler, SchedulerOptions
@@ -48,7 +48,9 @@ class Worker:
         deliver: Callable[[list[Delivery]], None],
         clock: Callable[[], float] = time.perf_counter,
         spill: KvSpill | None = None,
+        first_speed: float = FIRST_SPEED,
     ) -> None:
+        """`first_speed`: see StepCost."""
         self._stepper = stepper
         self._spill = spill
         self._options = options
@@ -57,7 +59,8 @@ class Worker:
         self._inbox: SimpleQueue[Command] = SimpleQueue()
         self._closed = False
         self._live: dict[int, Sequence] = {}
-        self.cost, self._steady_cost = StepCost(), StepCost(new=SLOW)
+        self.cost = StepCost(first_speed=first_speed)
+        self._steady_cost = StepCost(first_speed=first_speed, new=SLOW)
         self.pace = Pace(self.cost, step_seconds, options.budget)
         self.steady_pace = Pace(self._steady_cost, step_seconds, options.budget)
         """By the mean of many steps: for forecasts."""
