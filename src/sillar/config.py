@@ -123,6 +123,8 @@ class WebConfig:
     """For one page, redirects and all."""
     max_bytes: int = setting(64 << 20, minimum=1)
     """Of one page."""
+    proxy: str = setting("")
+    """Asks for pages in our place: http://proxy.example:3128. Variables such as HTTPS_PROXY are not read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ async def test_jobs_tell_the_stage_of_a_page(client, library, web, monkeypatch):
 
     monkeypatch.setattr(library.index, "advance", look)
     await fetch(client, library, f"{web.url}/birds")
-    assert [mine[0]["stage"] for mine, _ in seen] == ["fetching", "parsing", "chunking", "embedding"]
+    assert [mine[0]["stage"] for mine, _ in seen] == ["fetching", "parsing", "embedding"]
     assert {mine[0]["document"] for mine, _ in seen} == {f"{web.url}/birds"}
     assert all(theirs == [] for _, theirs in seen)
 

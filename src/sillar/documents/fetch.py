@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from urllib.parse import unquote
 
 import httpx
 
+from sillar.documents.fetch_routes import routes
 from sillar.documents.fetch_rules import FetchRules, check
 from sillar.documents.ingest.detect import MEDIA_TYPES, is_supported
 from sillar.errors import ConfigError, DocumentError
@@ -27,8 +27,6 @@ _SUFFIXES = {kind: suffix for suffix, kind in reversed(MEDIA_TYPES.items())} | {
 _VAGUE = frozenset({"", "text/plain", "application/octet-stream", "binary/octet-stream"})
 """Content types that leave the kind to the address and the content."""
 _CONNECT_SECONDS = 10.0
-_ADDRESSES = 4
-"""Of one host that are tried, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +64,8 @@ async def fetch(url: str, rules: FetchRules, known: Validators, target: Path) ->
         raise DocumentError(f"It took more than {rules.seconds:g} s to fetch.", "limits") from None
     except ConfigError as error:
         raise DocumentError(f"{error}.", "refused") from None
+    except httpx.ProxyError as error:
+        raise DocumentError(f"The proxy did not fetch it: {error}.") from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         raise DocumentError(f"It could not be fetched: {str(error) or type(error).__name__}.") from None
 
@@ -87,28 +87,22 @@ async def _follow(address: str, rules: FetchRules, known: Validators, target: Pa
 async def _answer(url: httpx.URL, rules: FetchRules, known: Validators) -> AsyncIterator[httpx.Response]:
     """The head of the answer, its body still to be read, from the first address that can be reached.
 
-    It is asked at the address that was looked at, so that the name cannot mean another one a moment later.
+    It is asked at the address that was looked at, so that the name cannot mean another one a moment later, or
+    of a proxy where fetch_routes says so.
     A client for each step: no cookie, and no connection that was opened for another name, is used again.
     """
-    addresses = await resolve(url, rules)
+    ways = await routes(url, rules)
     timeout = httpx.Timeout(rules.seconds, connect=min(_CONNECT_SECONDS, rules.seconds))
-    for number, address in enumerate(addresses, 1):
-        async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=timeout) as client:
-            request = client.build_request(
-                "GET",
-                url.copy_with(host=address),
-                headers={
-                    "Host": url.netloc.decode("ascii"),
-                    "Accept-Encoding": "identity",
-                    "User-Agent": "sillar",
-                    **known.headers(),
-                },
-                extensions={"sni_hostname": url.raw_host.decode("ascii")},
-            )
+    for number, way in enumerate(ways, 1):
+        async with httpx.AsyncClient(
+            trust_env=False, follow_redirects=False, timeout=timeout, proxy=way.proxy
+        ) as client:
+            name = {} if way.proxy else {"sni_hostname": url.raw_host.decode("ascii")}
+            request = client.build_request("GET", way.url, headers=_headers(url, known), extensions=name)
             try:
                 answer = await client.send(request, stream=True)
             except (httpx.ConnectError, httpx.ConnectTimeout):
-                if number == len(addresses):
+                if number == len(ways):
                     raise
                 continue
             try:
@@ -118,19 +112,13 @@ async def _answer(url: httpx.URL, rules: FetchRules, known: Validators) -> Async
             return
 
 
-async def resolve(url: httpx.URL, rules: FetchRules) -> list[str]:
-    """The host's addresses. Raises DocumentError if the rules keep one of them from being asked."""
-    port = url.port or (443 if url.scheme == "https" else 80)
-    loop = asyncio.get_running_loop()
-    host = url.raw_host.decode("ascii")
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except socket.gaierror:
-        raise DocumentError(f"The name {host} is not known.") from None
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if not all(rules.reaches(address) for address in addresses):
-        raise DocumentError(f"{host} is an address of a private network or of this machine.", "refused")
-    return addresses[:_ADDRESSES]
+def _headers(url: httpx.URL, known: Validators) -> dict[str, str]:
+    return {
+        "Host": url.netloc.decode("ascii"),
+        "Accept-Encoding": "identity",
+        "User-Agent": "sillar",
+        **known.headers(),
+    }
 
 
 async def _take(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -33,6 +33,8 @@ class FetchRules:
     seconds: float = 60.0
     """For one page, redirects and all."""
     redirects: int = 5
+    proxy: str = field(default="", repr=False)
+    """Asks for what is public; its address may hold a password."""
 
     def reaches(self, address: str) -> bool:
         """Whether a host's address may be asked."""
@@ -50,6 +52,7 @@ def make_rules(
         tuple(_network(text) for text in [*config.networks.split(), *networks]),
         config.max_bytes,
         config.seconds,
+        proxy=_proxy(config.proxy.strip()),
     )
 
 
@@ -116,6 +119,20 @@ def _allowed_host(text: str) -> str:
     except (httpx.InvalidURL, UnicodeError, ValueError):
         pass
     raise ConfigError(f"{text!r} is no host: write docs.example.com, or docs.example.com:8443")
+
+
+def _proxy(text: str) -> str:
+    """The proxy's address; "" for none. What is wrong with it is told without its password."""
+    if not text:
+        return ""
+    try:
+        url = httpx.URL(text)
+        whole = url.scheme in ("http", "https") and _HOST.fullmatch(url.raw_host)
+        if whole and url.path in ("", "/") and not url.query and not url.fragment:
+            return text
+    except (httpx.InvalidURL, UnicodeError, ValueError):
+        pass
+    raise ConfigError("web.proxy is no proxy such as http://proxy.example:3128") from None
 
 
 def _network(text: str) -> Network:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -42,6 +42,10 @@ class _Outcome:
     item: EmbeddedDocument | None = None
     address: Address | None = None
     failed: str | None = None
+    before: Address | None = None
+    """The row of the version that the index has."""
+    fetched: Fetched | None = None
+    """New content that is still to be read."""
 
 
 class WebPages:
@@ -121,9 +125,18 @@ class WebPages:
         await self._index.advance(source, urls, "fetching")
         states = await self.known()
         pages = await self._index.within(addresses.read, source)
-        outcomes = await asyncio.gather(
-            *(self._one(url, states.get(url), pages.get(url), parser) for url in urls)
-        )
+        parts = {url: self.folder / f".{uuid4().hex}.part" for url in urls}
+        try:
+            outcomes = await asyncio.gather(
+                *(self._one(url, states.get(url), pages.get(url), parts[url]) for url in urls)
+            )
+            await self._index.advance(source, urls, "parsing")
+            outcomes = [
+                await self._read(one, states.get(one.url), parts[one.url], parser) for one in outcomes
+            ]
+        finally:
+            await asyncio.to_thread(_drop, parts.values())
+        await self._index.advance(source, urls, "embedding")
         async with self._index.changing(limits=self._limits):
             items = [outcome.item for outcome in outcomes if outcome.item is not None]
             report.chunks += await self._index.store_documents(self.location, items, self._collection)
@@ -142,44 +155,49 @@ class WebPages:
         else:
             report.unchanged += 1
 
-    async def _one(
-        self, url: str, state: FileState | None, page: Address | None, parser: FileParser
-    ) -> _Outcome:
-        """Fetches and parses one page. What is there already stays unless there is something better."""
+    async def _one(self, url: str, state: FileState | None, page: Address | None, part: Path) -> _Outcome:
+        """Fetches one page to `part`. What is there already stays unless there is something better."""
         good = state is not None and state.failed is None
         page = page if good and state is not None and page is not None and page.hash == state.hash else None
-        part = self.folder / f".{uuid4().hex}.part"
         try:
             known = Validators(page.etag, page.modified) if page else Validators()
             fetched = await fetch(url, self._rules, known, part)
-            if fetched is None:
-                return _Outcome(url, address=page and replace(page, reason=""))
-            address = Address(url, fetched.hash, fetched.name, fetched.validators.etag,
-                              fetched.validators.modified)  # fmt: skip
-            if good and state is not None and state.hash == fetched.hash:
-                return _Outcome(url, address=address)
-            return _Outcome(url, await self._parse(url, fetched, part, parser), address)
         except DocumentError as error:
-            if good and state is not None and error.kind != "gone":
-                kept = page or Address(url, state.hash, "")
-                return _Outcome(url, address=replace(kept, reason=str(error)), failed=str(error))
-            facts = FileFacts(url, 0, 0, "", self._collection)
-            item = EmbeddedDocument(facts, None, (), None, str(error), error.kind)
-            return _Outcome(url, item, failed=str(error))
-        finally:
-            await asyncio.to_thread(partial(part.unlink, missing_ok=True))
+            return self._failed(url, state, page, error)
+        if fetched is None:
+            return _Outcome(url, address=page and replace(page, reason=""))
+        address = Address(url, fetched.hash, fetched.name, fetched.validators.etag,
+                          fetched.validators.modified)  # fmt: skip
+        if good and state is not None and state.hash == fetched.hash:
+            return _Outcome(url, address=address)
+        return _Outcome(url, address=address, before=page, fetched=fetched)
 
-    async def _parse(self, url: str, fetched: Fetched, part: Path, parser: FileParser) -> EmbeddedDocument:
-        """The page as a document; its content is kept from then on."""
-        source = await self._index.source(self.location, self._collection)
-        await self._index.advance(source, [url], "parsing")
-        parsed = await parser.parse(part, fetched.name)
-        await self._index.advance(source, [url], "chunking")
+    async def _read(
+        self, outcome: _Outcome, state: FileState | None, part: Path, parser: FileParser
+    ) -> _Outcome:
+        """The page as a document, where there is a new one; its content is kept from then on."""
+        fetched = outcome.fetched
+        if fetched is None:
+            return outcome
+        try:
+            parsed = await parser.parse(part, fetched.name)
+        except DocumentError as error:
+            return self._failed(outcome.url, state, outcome.before, error)
         chunks = await asyncio.to_thread(chunk_document, parsed.document)
         await asyncio.to_thread(part.replace, self.folder / fetched.hash)
-        await self._index.advance(source, [url], "embedding")
-        facts = FileFacts(url, fetched.size, 0, fetched.hash, self._collection)
-        return EmbeddedDocument(facts, parsed.document, chunks, None)
+        facts = FileFacts(outcome.url, fetched.size, 0, fetched.hash, self._collection)
+        return replace(outcome, item=EmbeddedDocument(facts, parsed.document, chunks, None))
+
+    def _failed(
+        self, url: str, state: FileState | None, page: Address | None, error: DocumentError
+    ) -> _Outcome:
+        """What was fetched before stays, with the reason beside it, unless the page is gone."""
+        if state is not None and state.failed is None and error.kind != "gone":
+            kept = page or Address(url, state.hash, "")
+            return _Outcome(url, address=replace(kept, reason=str(error)), failed=str(error))
+        facts = FileFacts(url, 0, 0, "", self._collection)
+        item = EmbeddedDocument(facts, None, (), None, str(error), error.kind)
+        return _Outcome(url, item, failed=str(error))
 
     async def _record(self, pages: Sequence[Address], done: Sequence[str] = ()) -> None:
         """What was learnt, and no content that no document has."""
@@ -188,6 +206,11 @@ class WebPages:
         await self._index.within(jobs.end, source, done)
         wanted = await self._index.within(addresses.hashes, source)
         await asyncio.to_thread(_sweep, self.folder, wanted)
+
+
+def _drop(parts: Iterable[Path]) -> None:
+    for part in parts:
+        part.unlink(missing_ok=True)
 
 
 def _sweep(folder: Path, wanted: set[str]) -> None:
