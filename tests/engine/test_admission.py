@@ -49,6 +49,8 @@ class Asked:
     """The same prompt where it is the same; 0: its own."""
     times: list[float] = field(default_factory=list)
     refused: OverloadedError | None = None
+    early: bool = False
+    """Refused before its tokens were known."""
 
     @property
     def first(self) -> float:
@@ -59,14 +61,16 @@ class Asked:
         return (self.times[-1] - self.times[0]) / (len(self.times) - 1)
 
 
-def run(asked: Items[Asked], target: float | None = TARGET, machine: Machine | None = None) -> None:
+def run(
+    asked: Items[Asked], target: float | None = TARGET, machine: Machine | None = None, running: int = 32
+) -> None:
     """Lets them come, one after the other by time, and works until nobody is left."""
     machine = machine or Machine()
     worker = Worker(
-        machine, SchedulerOptions(max_running=32, budget=512), 0.1, lambda _: None, lambda: machine.now
+        machine, SchedulerOptions(max_running=running, budget=512), 0.1, lambda _: None, lambda: machine.now
     )
     admission = Admission(
-        AdmissionLimits(32, 64, target), worker.steady_pace, lambda: worker.scheduler.blocks
+        AdmissionLimits(running, 64, target), worker.steady_pace, lambda: worker.scheduler.blocks
     )
     coming = list(enumerate(sorted(asked, key=lambda one: one.at)))
     inside: dict[int, Asked] = {}
@@ -92,6 +96,10 @@ def _let_in(admission: Admission, worker: Worker, number: int, one: Asked) -> bo
     sequence = Sequence(
         number, [one.text or 100 + number] * one.prompt, params, one.prompt + one.answer, frozenset()
     )
+    try:
+        admission.check_places(params, 3 * one.prompt)
+    except OverloadedError:
+        one.early = True
     try:
         admission.check_numbers(one.tenant)
         if not one.follows:
@@ -210,3 +218,14 @@ def test_before_anything_was_measured_the_models_size_decides(speed: float, refu
     first, second = Asked(0, prompt=1000), Asked(0, prompt=500)
     assert _let_in(admission, worker, 0, first)
     assert _let_in(admission, worker, 1, second) is not refused
+
+
+def test_whoever_is_refused_before_tokens_are_made_would_be_refused_with_them() -> None:
+    kinds = [
+        load(4, 20, prompt=prompt, answer=answer) for prompt, answer in ((30, 400), (200, 900), (900, 50))
+    ]
+    asked = [one for kind in kinds for one in kind]
+    run(asked, running=4)
+    early = [one for one in asked if one.early]
+    assert all(one.refused is not None for one in early)
+    assert len(early) > len(asked) // 4

@@ -33,7 +33,9 @@ class ChatTokenizer(Protocol):
     @property
     def add_bos(self) -> bool: ...
 
-    def encode_marked(self, text: str, mark: str) -> list[int]: ...
+    def marked_parts(self, text: str, mark: str) -> list[str | int]: ...
+
+    def encode_parts(self, parts: Iterable[str | int]) -> list[int]: ...
 
     def is_control(self, token: int) -> bool: ...
 
@@ -61,25 +63,30 @@ def encode_chat(
     if mark is None:
         raise RequestError("The messages hold every character that is free for marking.")
 
-    def tokens_with(protect: Callable[[str], str]) -> list[int]:
+    def parts_with(protect: Callable[[str], str]) -> list[str | int]:
         text = template.render(
             [_map(message, protect, keep_role=True) for message in messages],
             [_map(tool, protect) for tool in tools] if tools else None,
             add_generation_prompt,
             **variables,
         )
-        return tokenizer.encode_marked(text, mark)
+        return tokenizer.marked_parts(text, mark)
 
     spellings = tokenizer.control_texts
-    tokens = tokens_with(_mark_spellings(spellings, mark))
+    parts = parts_with(_mark_spellings(spellings, mark))
     edges = re.compile(_edge_class(spellings)) if spellings else None
     if edges is not None and any(edges.search(text) for text in strings):
-        safest = tokens_with(lambda text: edges.sub(lambda match: mark + match.group() + mark, text))
-        if list(filter(tokenizer.is_control, safest)) != list(filter(tokenizer.is_control, tokens)):
-            tokens = safest
+        safest = parts_with(lambda text: edges.sub(lambda match: mark + match.group() + mark, text))
+        if _controls(tokenizer, safest) != _controls(tokenizer, parts):
+            parts = safest
+    tokens = tokenizer.encode_parts(parts)
     if tokenizer.add_bos and tokenizer.bos_id is not None and tokens[:1] != [tokenizer.bos_id]:
         tokens.insert(0, tokenizer.bos_id)
     return tokens
+
+
+def _controls(tokenizer: ChatTokenizer, parts: Iterable[str | int]) -> list[int]:
+    return [part for part in parts if isinstance(part, int) and tokenizer.is_control(part)]
 
 
 def _mark_spellings(spellings: Iterable[str], mark: str) -> Callable[[str], str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sillar.engine.blocks import BlockManager, blocks_for
 from sillar.engine.pace import Pace
-from sillar.engine.request import BLOCK_TOKENS
+from sillar.engine.request import BLOCK_TOKENS, GenerationParams
 from sillar.engine.scheduler import FAR_SHORTER
 from sillar.engine.sequence import Sequence
 from sillar.errors import OverloadedError
@@ -110,18 +110,35 @@ class Admission:
             told = f"The requests before this one take {wait.seconds:.1f} s more."
             raise self._overloaded(told, wait.seconds)
 
+    def check_places(self, params: GenerationParams, most: int) -> None:
+        """Raises OverloadedError where check() would, whatever a prompt of up to `most` tokens holds."""
+        target = self._limits.first_token_seconds
+        if target is None or not self._entries:
+            return
+        streams, prompts = self._company()
+        wait = self._place_seconds(params, 1, self._pace.token_seconds(streams, prompts))
+        if wait > max(target, most * self._pace.prompt_seconds(streams, prompts + 1)):
+            raise self._overloaded(f"All places are taken, for {wait:.1f} s more.", wait)
+
     def forecast(self, sequence: Sequence) -> Wait:
         """What a request that is not in yet would wait."""
         params = sequence.params
-        before = [e for e in self._entries.values() if e.sequence.params.priority >= params.priority]
-        streams = sum(1 for entry in self._entries.values() if entry.prompt_left == 0)
-        prompts = len(self._entries) - streams
+        streams, prompts = self._company()
         price = self._pace.prompt_seconds(streams, prompts + 1)
         new, uncached = self._new_tokens(sequence)
-        left = [(entry.sequence.params.tenant, entry.prompt_left) for entry in before]
+        left = [(e.sequence.params.tenant, e.prompt_left) for e in self._before(params)]
         ahead = max(0, _tokens_ahead(left, params.tenant, new) + new - uncached)
-        place = self._place_seconds(before, sequence, self._pace.token_seconds(streams, prompts))
+        need = blocks_for(sequence.length)
+        place = self._place_seconds(params, need, self._pace.token_seconds(streams, prompts))
         return Wait(max(ahead * price, place), uncached * price)
+
+    def _company(self) -> tuple[int, int]:
+        """How many stream, and how many prompts there are."""
+        streams = sum(1 for entry in self._entries.values() if entry.prompt_left == 0)
+        return streams, len(self._entries) - streams
+
+    def _before(self, params: GenerationParams) -> list[_Entry]:
+        return [e for e in self._entries.values() if e.sequence.params.priority >= params.priority]
 
     def _new_tokens(self, sequence: Sequence) -> tuple[int, int]:
         """Of its prompt: what is neither cached nor being computed for another, and what is not cached."""
@@ -134,14 +151,15 @@ class Admission:
         known = max((_common(keys, e.sequence.held_keys) for e in self._entries.values()), default=0)
         return length - BLOCK_TOKENS * max(cached, known), length - BLOCK_TOKENS * cached
 
-    def _place_seconds(self, before: Items[_Entry], sequence: Sequence, step: float) -> float:
-        """Until as many have ended as it needs to run: each gives its place and its blocks."""
+    def _place_seconds(self, params: GenerationParams, need: int, step: float) -> float:
+        """Until so many have ended that it can run with `need` blocks; each leaves a place and its blocks."""
+        before = self._before(params)
         waiting = [entry for entry in before if not entry.sequence.blocks]
         running = [entry for entry in before if entry.sequence.blocks]
-        places = 1 + _fair([(e.sequence.params.tenant, 1) for e in waiting], sequence.params.tenant, 1)
+        places = 1 + _fair([(e.sequence.params.tenant, 1) for e in waiting], params.tenant, 1)
         places -= self._limits.running - len(running)
         held = sum(len(entry.sequence.blocks) for entry in running)
-        blocks = sum(blocks_for(entry.new) for entry in waiting) + blocks_for(sequence.length)
+        blocks = sum(blocks_for(entry.new) for entry in waiting) + need
         blocks -= self._blocks().count - held
         seconds = 0.0
         for left, freed in sorted((self._answer_left(e.sequence), len(e.sequence.blocks)) for e in running):

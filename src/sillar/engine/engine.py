@@ -162,15 +162,9 @@ class Engine:
         """
         if self._loop is None:
             raise RuntimeError("start the engine first: async with Engine(...)")
-        self._check(prompt, params)
-        self.check_load(params.tenant)
+        sequence = self._checked(prompt, params, follows=follows)
         number = self._next
         self._next += 1
-        room = self.capacity - len(prompt)
-        limit = len(prompt) + (room if params.max_tokens is None else min(params.max_tokens, room))
-        sequence = EngineSequence(number, prompt, params, limit, self._eos_ids)
-        if not follows:
-            self._admission.check(sequence)
         stream = TokenStream(lambda: self._cancel(number), sequence.usage)
         self._streams[number] = stream
         self._admission.enter(sequence)
@@ -186,6 +180,25 @@ class Engine:
         finally:
             stream.cancel()
 
+    def check(self, prompt: Sequence[int], params: GenerationParams) -> None:
+        """Raises what submit() would raise now, and queues nothing."""
+        self._checked(prompt, params, follows=False)
+
+    def check_early(self, params: GenerationParams, most: int) -> None:
+        """Raises OverloadedError where any prompt of up to `most` tokens would be refused."""
+        self._check_open(params.tenant)
+        self._admission.check_places(params, most)
+
+    def _checked(self, prompt: Sequence[int], params: GenerationParams, *, follows: bool) -> EngineSequence:
+        self._check(prompt, params)
+        self._check_open(params.tenant)
+        room = self.capacity - len(prompt)
+        limit = len(prompt) + (room if params.max_tokens is None else min(params.max_tokens, room))
+        sequence = EngineSequence(self._next, prompt, params, limit, self._eos_ids)
+        if not follows:
+            self._admission.check(sequence)
+        return sequence
+
     def _check(self, prompt: Sequence[int], params: GenerationParams) -> None:
         if not prompt:
             raise RequestError("The prompt is empty.")
@@ -199,8 +212,7 @@ class Engine:
         if (params.max_tokens or 0) < 0 or params.min_tokens < 0:
             raise RequestError("max_tokens and min_tokens must not be negative.")
 
-    def check_load(self, tenant: str) -> None:
-        """Raises OverloadedError where this tenant's next request would be refused, whatever it asks."""
+    def _check_open(self, tenant: str) -> None:
         if self._closing:
             raise OverloadedError("The engine is shutting down. Try again later.")
         self._admission.check_numbers(tenant)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sillar.engine.codec import Codec, Message
 from sillar.engine.engine import Engine, EngineOptions
-from sillar.engine.grammar import GrammarCompiler
+from sillar.engine.grammar import Grammar, GrammarCompiler
 from sillar.engine.request import GenerationParams
 from sillar.engine.text_stream import Choice, TextEvent, TextStream
 from sillar.errors import ContextLengthError
@@ -20,6 +20,7 @@ from sillar.errors import ContextLengthError
 if TYPE_CHECKING:
     from sillar.engine.native import NativeOptions, Progress
 
+_MESSAGE_TOKENS = 64  # that a template puts around a message, at most
 _CUT = 64  # tokens that a cut through a word may add
 _QUICK = 4096  # characters that are tokenised right here; more would hold up the event loop
 
@@ -96,15 +97,22 @@ class LanguageModel:
         params: GenerationParams,
         *,
         tools: Sequence[Mapping[str, Any]] | None = None,
+        grammar: Grammar | None = None,
         n: int = 1,
     ) -> TextStream:
-        """Queues n answers to a conversation. Iterate the stream, or cancel it."""
-        self.engine.check_load(params.tenant)  # before the work of it
+        """Queues n answers to a conversation, which follow `grammar`. Iterate the stream, or cancel it."""
         text = "\n".join(str(message.get("content") or "") for message in messages)
+        # Who is refused costs as little as possible: no rendering, no tokens, no compiled grammar.
+        most = len(self.codec.template_source)
+        most += sum(_MESSAGE_TOKENS + _bytes(str(message)) for message in messages)
+        self.engine.check_early(params, self.context_length if tools else most)
         if len(text) > self.context_length:
             await asyncio.to_thread(self._check_length, text)
         # A template runs in a process of its own: never wait for it in the loop.
         prompt = await asyncio.to_thread(self.codec.encode_chat, messages, tools)
+        if grammar is not None:
+            self.engine.check(prompt, params)
+            params = replace(params, constraint=await self.grammars.compile(grammar))
         return self._open(prompt, params, n)
 
     async def open_completion(
@@ -114,7 +122,9 @@ class LanguageModel:
 
         `follows`: one of several prompts of a request, not the first.
         """
-        self.engine.check_load(params.tenant)
+        if not follows:
+            most = _bytes(prompt) if isinstance(prompt, str) else len(prompt)
+            self.engine.check_early(params, most + 1)
         if isinstance(prompt, str):
             encode = self.codec.encode
             if len(prompt) > max(_QUICK, self.context_length):
@@ -179,3 +189,8 @@ class LanguageModel:
                 choice.stream.cancel()
             raise
         return TextStream(choices, len(prompt))
+
+
+def _bytes(text: str) -> int:
+    """Of a text in UTF-8: it has no more tokens than that."""
+    return len(text.encode("utf-8", "surrogatepass"))

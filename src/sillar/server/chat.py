@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -90,11 +90,9 @@ class ChatAnswer:
             logprobs=max(1, self._top) if body.logprobs else 0,
         )
         grammar = self._grammar or self._tools.grammar
-        if grammar is not None:
-            params = replace(params, constraint=await self._model.grammars.compile(grammar))
         messages = self._tools.messages([message.plain() for message in body.messages])
         tools = self._tools.for_template
-        stream = await self._model.open_chat(messages, params, tools=tools, n=self._count)
+        stream = await self._model.open_chat(messages, params, tools=tools, grammar=grammar, n=self._count)
         check_scores((stream,), params, self._count, self._model.context_length)
         return stream
 

@@ -81,13 +81,13 @@ class Tokenizer:
         tokens: list[int] = []
         if self.add_bos if add_bos is None else add_bos:
             tokens += [] if self.bos_id is None else [self.bos_id]
-        tokens += self._encode_parts((self._special if parse_special else self._added).split(text))
+        tokens += self.encode_parts((self._special if parse_special else self._added).split(text))
         if self.add_eos if add_eos is None else add_eos:
             tokens += [] if self.eos_id is None else [self.eos_id]
         return tokens
 
-    def encode_marked(self, text: str, mark: str) -> list[int]:
-        """Like `encode` with `parse_special` and nothing added, for text in which a mark breaks spellings.
+    def marked_parts(self, text: str, mark: str) -> list[str | int]:
+        """Text in which a mark breaks spellings, cut at its control tokens: plain parts and tokens, in order.
 
         A control token is read where its spelling stands without a mark inside; then the marks are dropped
         and the rest is plain text. Control tokens of one character are never read. Raises RequestError.
@@ -101,9 +101,10 @@ class Tokenizer:
                 parts += self._added.split(self._vocabulary.tokens[part])
             else:
                 parts += self._added.split(part.replace(mark, ""))
-        return self._encode_parts(parts)
+        return parts
 
-    def _encode_parts(self, parts: Iterable[str | int]) -> list[int]:
+    def encode_parts(self, parts: Iterable[str | int]) -> list[int]:
+        """The tokens of such parts. A plain one never gives a control token."""
         tokens: list[int] = []
         first = True
         for part in parts:
