@@ -8,7 +8,7 @@ import pytest
 
 from sillar.documents.ingest.pdf import parse_pdf
 from sillar.documents.ingest.pdf_contents import without_contents
-from sillar.documents.ingest.pdf_layout import Line
+from sillar.documents.ingest.pdf_lines import Line
 from tests.documents.pdf_maker import make_pdf
 
 LEFTS = (72, 220, 330)

@@ -11,15 +11,16 @@ import pypdfium2.raw as pdfium
 
 from sillar.documents.document import Document
 from sillar.documents.ingest.ocr import recognise
+from sillar.documents.ingest.pdf_bookmarks import fold
 from sillar.documents.ingest.pdf_columns import aligned_tables, continued_table
 from sillar.documents.ingest.pdf_continued import is_head, mark_continued, open_table
 from sillar.documents.ingest.pdf_layout import (
-    Line,
     build_document,
     check_text_layer,
     has_wide_gaps,
     place_tables,
 )
+from sillar.documents.ingest.pdf_lines import Line
 from sillar.documents.ingest.pdf_tables import PdfTable, page_rulings, ruled_tables
 from sillar.documents.ingest.pdf_text import PageText
 from sillar.errors import DocumentError
@@ -112,7 +113,7 @@ def _reason(message: str) -> DocumentError:
 
 
 def _outline(pdf: Any) -> dict[tuple[int, str], int]:
-    """(page index, folded title) -> depth of each bookmark."""
+    """The depth of each bookmark."""
     outline: dict[tuple[int, str], int] = {}
     try:
         for index, mark in enumerate(pdf.get_toc(max_depth=6)):
@@ -121,7 +122,7 @@ def _outline(pdf: Any) -> dict[tuple[int, str], int]:
             destination = mark.get_dest()
             page = destination.get_index() if destination else None
             if page is not None:
-                outline.setdefault((page, "".join(mark.get_title().split()).casefold()), mark.level + 1)
+                outline.setdefault((page, fold(mark.get_title())), mark.level + 1)
     except (pypdfium2.PdfiumError, AttributeError, ValueError):
         return outline
     return outline

@@ -7,9 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Protocol, TypeVar
 
-from sillar.documents.document import Box
+from sillar.documents.ingest.pdf_lines import Line
 
 _ENTRY = re.compile(r"(?:\.{4,}|(?:\.\s){3,}).{0,3}?(\d{1,4}|[ivxlc]{1,6})$", re.I)
 """Leaders, then the number of a page; an accent that was set apart may stand between them."""
@@ -19,20 +18,7 @@ _EDGE = 4.0
 """Points: how exactly the numbers end at one edge."""
 
 
-class TextLine(Protocol):
-    """What is looked at of a line."""
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def box(self) -> Box: ...
-
-
-L = TypeVar("L", bound=TextLine)
-
-
-def without_contents(lines: Sequence[L]) -> list[L]:
+def without_contents(lines: Sequence[Line]) -> list[Line]:
     """The lines of a page without a table of contents: what lies from its first entry to its last.
 
     The numbers of its pages never fall; those of a price list with leaders do, and it stays.

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sillar.documents.ingest.pdf_layout import Line, in_margin, is_within
+from sillar.documents.ingest.pdf_lines import Line, in_margin, is_within
 from sillar.documents.ingest.pdf_tables import PdfTable
 
 _NEAR_END = 0.3

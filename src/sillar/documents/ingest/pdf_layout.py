@@ -10,8 +10,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sillar.documents.document import Box, Document, DocumentBuilder
+from sillar.documents.document import Document, DocumentBuilder
+from sillar.documents.ingest.pdf_bookmarks import Outline, heading_levels
 from sillar.documents.ingest.pdf_contents import without_contents
+from sillar.documents.ingest.pdf_lines import Line, in_margin, is_within
 from sillar.documents.ingest.pdf_tables import PdfTable
 from sillar.documents.ingest.tables import looks_like_header, row_line
 from sillar.documents.language import detect_language, is_stop_word, words
@@ -20,28 +22,6 @@ from sillar.errors import DocumentError
 _HYPHENS = "-\xad\x02\ufffe\u2010"
 _ITEM = re.compile(r"^\s*(?:[•◦▪‣∙●○·–*-]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+\S")
 _NUMBERED = re.compile(r"^(?:chapter|capítulo|section|sección|appendix|apéndice|\d+(?:\.\d+)*)\b", re.I)
-_NUMBER = re.compile(r"^(?:chapter|capítulo|appendix|apéndice)?(?:[a-z]\.)?[\d.]*")
-"""The number before a folded title without blanks."""
-_MARGIN = 0.12
-"""Share of a page's height, at its top and bottom, where running headers and footers stand."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line as it stands on a page."""
-
-    text: str
-    page: int
-    """Counted from 0."""
-    size: float
-    """Height of the font's box, points; 0 when unknown."""
-    weight: int
-    box: Box
-    page_height: float
-    table: PdfTable | None = None
-    """Set where the line stands for a whole table."""
-    bold_head: bool = False
-    """Whether the table's first row is bold."""
 
 
 def place_tables(lines: Sequence[Line], tables: Sequence[PdfTable], page: int, height: float) -> list[Line]:
@@ -70,15 +50,7 @@ def has_wide_gaps(lines: Sequence[Line]) -> bool:
     return wide >= 3 or sum(count - 1 for count in heights.values()) >= 3
 
 
-def is_within(line: Line, box: Box) -> bool:
-    """Whether the middle of a line lies in a box."""
-    x, y = (line.box[0] + line.box[2]) / 2, (line.box[1] + line.box[3]) / 2
-    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
-
-
-def build_document(
-    pages: Sequence[Sequence[Line]], outline: Mapping[tuple[int, str], int], title: str
-) -> Document:
+def build_document(pages: Sequence[Sequence[Line]], outline: Outline, title: str) -> Document:
     """Blocks of all pages. Raises DocumentError when the text layer is broken."""
     text = " ".join(line.text for page in pages for line in page)
     if len(pages) > 1 and len(text) < 25 * len(pages):
@@ -99,13 +71,15 @@ def build_document(
     group: list[Line] = []
     group_level = 0
     tables = _Tables(builder)
-    for line in kept:
+    bookmarked = heading_levels(kept, outline) if outline else None
+    for number, line in enumerate(kept):
         if line.table is not None:
             _flush(builder, group, group_level)
             group = []
             tables.add(line, line.table)
             continue
-        level = _level(line, outline, levels, body)
+        depth = None if bookmarked is None else bookmarked.get(number, 0)
+        level = _level(line, depth, levels, body)
         if group and (level != group_level or _breaks(group, line, level)):
             _flush(builder, group, group_level)
             group = []
@@ -172,12 +146,6 @@ def _shape(text: str) -> str:
     return re.sub(r"\d+|\b[ivxlc]+\b", "#", " ".join(text.casefold().split()))
 
 
-def in_margin(line: Line) -> bool:
-    """Whether a line stands where running headers and footers do."""
-    _, bottom, _, top = line.box
-    return bottom > (1 - _MARGIN) * line.page_height or top < _MARGIN * line.page_height
-
-
 def _running_lines(pages: Sequence[Sequence[Line]]) -> frozenset[str]:
     """Shapes of the lines that repeat in the margins of many pages."""
     counts: Counter[str] = Counter()
@@ -204,19 +172,12 @@ def _heading_sizes(lines: Sequence[Line], body: float) -> dict[float, int]:
     return {size: min(6, rank) for rank, size in enumerate(large, 1)}
 
 
-def _level(
-    line: Line, outline: Mapping[tuple[int, str], int], levels: Mapping[float, int], body: float
-) -> int:
-    """1..6 for a heading, else 0: by the bookmarks where there are any, else by size."""
+def _level(line: Line, depth: int | None, levels: Mapping[float, int], body: float) -> int:
+    """1..6 for a heading, else 0. `depth`: by the bookmarks, 0: it is none; None: there are none."""
     if len(line.text) > 160 or not any(c.isalpha() for c in line.text):
         return 0
-    if outline:
-        title = "".join(line.text.split()).casefold()
-        bare = _NUMBER.sub("", title)
-        level = outline.get((line.page, title)) or outline.get((line.page, bare))
-        if level:
-            return min(6, level)
-        return levels.get(line.size, 0) if line.size > 1.5 * body else 0
+    if depth is not None:
+        return min(6, depth) if depth else levels.get(line.size, 0) if line.size > 1.5 * body else 0
     if line.size in levels:
         return levels[line.size]
     if line.weight >= 600 and line.size >= body and _NUMBERED.match(line.text) and len(line.text) < 100:

@@ -9,7 +9,7 @@ import pypdfium2.raw as pdfium
 
 from sillar.documents.document import Box
 from sillar.documents.ingest.pdf_columns import Word
-from sillar.documents.ingest.pdf_layout import Line
+from sillar.documents.ingest.pdf_lines import Line
 
 _BREAKS = (10, 13)
 _NOWHERE: Box = (0.0, 0.0, 0.0, 0.0)
