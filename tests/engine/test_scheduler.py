@@ -224,6 +224,18 @@ def test_lookup_switches_itself_off_where_it_does_not_pay() -> None:
     assert harness.scheduler.stats.drafted_tokens < 0.1 * 1500
 
 
+def test_prompts_whose_tokens_are_scored_share_the_rows_of_a_step() -> None:
+    """Each row is a vocabulary of logits: memory that all of them together must not multiply."""
+    harness = Harness(SchedulerOptions(budget=512))
+    for number in range(3):
+        harness.add(number, request(200 + number, prompt_logprobs=0, max_tokens=1))
+    while not harness.scheduler.idle:
+        harness.step()
+    rows = [sum(count for _, count in batch) for batch in harness.batches]
+    assert max(rows) == 128
+    assert sum(rows) >= 603
+
+
 def test_prompt_scores_cover_every_prompt_token() -> None:
     harness = Harness(SchedulerOptions(budget=32))
     arrival = request(70, prompt_logprobs=2, max_tokens=2)

@@ -25,7 +25,7 @@ _RESTORED = 16  # blocks read from disk in a step that streams wait for
 FAR_SHORTER = 4
 """A prompt that has so many times fewer tokens left than the one that is due need not wait for it."""
 _GRAIN = 4  # a prompt is cut at multiples of it
-_SCORED_ROWS = 128  # of a prompt with log-probabilities in one step: each row is a vocabulary of logits
+_SCORED_ROWS = 128  # of prompts with log-probabilities in one step: each row is a vocabulary of logits
 
 
 @dataclass(slots=True)
@@ -77,6 +77,7 @@ class Scheduler:
         self.blocks = blocks
         self._spill = spill
         self._restores = 0  # blocks that this step may still read from disk
+        self._scored = 0  # rows of prompts that it may still score
         self.options = options
         self.stats = SchedulerStats()
         self.counters = TenantCounters()
@@ -243,6 +244,7 @@ class Scheduler:
         rows = batch.tokens
         computing: set[BlockKey] = set()
         self._restores = _RESTORED if batch.works else self.blocks.count
+        self._scored = _SCORED_ROWS
         left = max(self.options.budget - batch.tokens, LEAST_PROMPT)
         due = min(fresh, key=self._due)
         shorter = [s for s in fresh if FAR_SHORTER * s.pending <= due.pending]
@@ -252,6 +254,7 @@ class Scheduler:
             count = self._chunk(sequence, shares.get(sequence, 0), min(most, left), computing)
             shares[sequence] = shares.get(sequence, 0) + count
             left -= count
+            self._scored -= count if sequence.scores_prompt else 0
         for sequence, count in shares.items():
             if count:
                 self._add(batch, sequence, count, 0)
@@ -266,7 +269,7 @@ class Scheduler:
             return 0
         begin = sequence.computed + given
         if sequence.scores_prompt:
-            most = min(most, _SCORED_ROWS - given)
+            most = min(most, self._scored)
         end = min(begin + most, sequence.length)
         if end < sequence.length:
             end = max(begin, end - end % _GRAIN)
