@@ -48,9 +48,6 @@ class Timed:
             self._ended = 0.0
         return result
 
-    def copy_block(self, source: int, target: int) -> None:
-        self._stepper.copy_block(source, target)
-
 
 async def measure(model: LanguageModel, timed: Timed, streams: int, tokens: int) -> dict[str, Any]:
     """Runs the streams to their end; medians in seconds."""

@@ -162,13 +162,6 @@ class PyDecoder {
     cache_.write_block(block, reinterpret_cast<const std::byte*>(content.data()));
   }
 
-  void copy_block(int64_t source, int64_t target) {
-    require(source >= 0 && source < blocks() && target >= 0 && target < blocks(), "a block number outside the KV cache");
-    nb::gil_scoped_release release;
-    const std::lock_guard lock(mutex_);
-    cache_.copy_block(source, target);
-  }
-
  private:
   // The longest sequence that the context and the cache allow.
   int64_t reach() const { return std::min(context_, cache_.blocks() * kernels::kv_block_tokens); }
@@ -244,8 +237,7 @@ void bind_model(nb::module_& module) {
       .def("step", &PyDecoder::step, nb::arg("batch"), nb::arg("want_logits"))
       .def_prop_ro("block_bytes", &PyDecoder::block_content_bytes)
       .def("read_block", &PyDecoder::read_block, nb::arg("block"))
-      .def("write_block", &PyDecoder::write_block, nb::arg("block"), nb::arg("content"))
-      .def("copy_block", &PyDecoder::copy_block, nb::arg("source"), nb::arg("target"));
+      .def("write_block", &PyDecoder::write_block, nb::arg("block"), nb::arg("content"));
 }
 
 }  // namespace sillar::bind

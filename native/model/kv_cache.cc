@@ -30,16 +30,6 @@ KvCache::KvCache(const kernels::KvLayout& layout, int64_t layers, int64_t blocks
       block_bytes_(kernels::kv_block_bytes(layout)),
       storage_(total_bytes(layout, layers, blocks)) {}
 
-void KvCache::copy_block(int64_t source, int64_t target) {
-  assert(source >= 0 && source < blocks_ && target >= 0 && target < blocks_);
-  if (source == target) return;
-  for (int64_t plane = 0; plane < 2 * layers_; ++plane) {
-    std::byte* base = storage_.data() + offset(plane);
-    std::memcpy(base + static_cast<size_t>(target) * block_bytes_, base + static_cast<size_t>(source) * block_bytes_,
-                block_bytes_);
-  }
-}
-
 void KvCache::read_block(int64_t block, std::byte* content) const {
   assert(block >= 0 && block < blocks_);
   for (int64_t plane = 0; plane < 2 * layers_; ++plane, content += block_bytes_) {

@@ -21,9 +21,6 @@ class KvCache {
   std::byte* keys(int64_t layer) const { return storage_.data() + offset(2 * layer); }
   std::byte* values(int64_t layer) const { return storage_.data() + offset(2 * layer + 1); }
 
-  // Both in [0, blocks()).
-  void copy_block(int64_t source, int64_t target);
-
   // One block's content, all layers, in the cache's own layout: content_bytes() bytes.
   size_t content_bytes() const { return 2 * static_cast<size_t>(layers_) * block_bytes_; }
   void read_block(int64_t block, std::byte* content) const;

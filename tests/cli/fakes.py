@@ -24,6 +24,3 @@ class FakeStepper:
         self.steps.extend(batch)
         rows = sum(share.outputs for share in batch)
         return StepResult(np.ones(rows, np.int32), np.zeros(rows, np.float32), [], [], None)
-
-    def copy_block(self, source: int, target: int) -> None:
-        raise NotImplementedError

@@ -60,9 +60,6 @@ class FakeStepper:
         state, token = np.split(content, 2)
         self.state[block], self.token[block] = state.view(np.uint64), token.view(np.int64)
 
-    def copy_block(self, source: int, target: int) -> None:
-        self.state[target], self.token[target] = self.state[source], self.token[source]
-
     def step(self, batch: Sequence[SequenceStep], *, want_logits: bool = False) -> StepResult:
         if self.pause:
             time.sleep(self.pause)

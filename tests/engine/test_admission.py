@@ -32,8 +32,6 @@ class Machine:
         rows = sum(s.outputs for s in batch)
         return StepResult(np.zeros(rows, np.int32), np.zeros(rows, np.float32), [], [], None)
 
-    def copy_block(self, source: int, target: int) -> None: ...
-
 
 @dataclass
 class Asked:

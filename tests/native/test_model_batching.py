@@ -127,16 +127,6 @@ def test_a_shared_prefix(decoder: NativeDecoder) -> None:
     np.testing.assert_array_equal(both, np.concatenate(whole))
 
 
-def test_a_copied_block(decoder: NativeDecoder) -> None:
-    tokens = random_tokens(13, 40, 320)
-    decoder.step([sequence(tokens, outputs=0)])
-    expected = logits(decoder, sequence([7], past=40))
-    for source, target in ((0, 50), (1, 51), (2, 52)):
-        decoder.copy_block(source, target)
-    copied = logits(decoder, sequence([7], past=40, blocks=np.array([50, 51, 52], dtype=np.int32)))
-    np.testing.assert_array_equal(copied, expected)
-
-
 def test_a_block_that_was_away(decoder: NativeDecoder) -> None:
     tokens = random_tokens(15, 32, 320)
     decoder.step([sequence(tokens, outputs=0)])

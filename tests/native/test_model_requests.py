@@ -58,13 +58,6 @@ def test_the_same_blocks_twice_are_harmless(decoder: NativeDecoder) -> None:
     assert ((tokens >= 0) & (tokens < 320)).all()
 
 
-def test_blocks_to_copy(decoder: NativeDecoder) -> None:
-    decoder.copy_block(3, 3)
-    for source, target in ((8, 0), (0, 8), (-1, 0)):
-        with pytest.raises(RequestError):
-            decoder.copy_block(source, target)
-
-
 def test_blocks_to_read_and_write(decoder: NativeDecoder) -> None:
     content = decoder.read_block(0)
     for block in (-1, 8):

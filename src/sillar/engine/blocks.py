@@ -141,16 +141,6 @@ class BlockManager:
             else:
                 self._unreferenced[block] = None
 
-    def clear(self) -> None:
-        """Forgets all content that nobody references."""
-        for block in self._unreferenced:
-            key = self._keys[block]
-            assert key is not None
-            del self._by_key[key]
-            self._keys[block] = None
-            self._free.append(block)
-        self._unreferenced.clear()
-
     def check(self, references: dict[int, int]) -> None:
         """Asserts every invariant, given how often each block is referenced. For tests."""
         for block in range(self.count):

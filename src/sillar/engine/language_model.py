@@ -85,12 +85,6 @@ class LanguageModel:
         """Tokens of a plain text, without a begin token's help: an upper bound when texts are joined."""
         return len(self.codec.encode(text))
 
-    def count_chat_tokens(
-        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None
-    ) -> int:
-        """Tokens of a conversation as the model will see it."""
-        return len(self.codec.encode_chat(messages, tools))
-
     async def open_chat(
         self,
         messages: Sequence[Message],

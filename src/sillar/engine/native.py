@@ -120,11 +120,6 @@ class NativeDecoder:
         with _typed_errors():
             self._decoder.write_block(block, content)
 
-    def copy_block(self, source: int, target: int) -> None:
-        """Copies one KV block's content, all layers."""
-        with _typed_errors():
-            self._decoder.copy_block(source, target)
-
 
 class NativeEncoder:
     """An encoder in memory."""

@@ -38,9 +38,6 @@ class TenantCounters:
     def served(self, tenant: str) -> int:
         return self._served[tenant]
 
-    def live(self, tenant: str) -> int:
-        return self._live.get(tenant, 0)
-
 
 class WaitingQueue:
     """Who is admitted next."""

@@ -92,10 +92,6 @@ class Stepper(Protocol):
 
     def step(self, batch: Sequence[SequenceStep], *, want_logits: bool = False) -> StepResult: ...
 
-    def copy_block(self, source: int, target: int) -> None:
-        """Copies one KV block's content, all layers."""
-        ...
-
 
 FinishReason = Literal["stop", "length", "cancelled"]
 """stop: an end-of-sequence token, a stop token or a stop string; length: max_tokens or the context's end."""

@@ -57,8 +57,6 @@ class KvSpill:
         self._queue: Queue[tuple[BlockKey, NDArray[np.uint8]] | None] = Queue(depth)
         self._queued: dict[BlockKey, NDArray[np.uint8]] = {}  # what the writer has not written yet
         self._broken = False
-        self.dropped = 0
-        """Blocks that were not written because the disk was too slow."""
         self._writer = threading.Thread(target=self._write, name="sillar-spill", daemon=True)
         self._writer.start()
 
@@ -70,11 +68,6 @@ class KvSpill:
         """On disk."""
         return len(self._folder)
 
-    @property
-    def disk_bytes(self) -> int:
-        """On disk."""
-        return self._folder.disk_bytes
-
     def published(self, key: BlockKey) -> None:
         """A block in memory can be found by this key."""
         if key not in self:
@@ -83,8 +76,8 @@ class KvSpill:
     def evicted(self, block: int, key: BlockKey) -> None:
         """The block is about to lose its content."""
         self._unsaved.pop(key, None)
-        if key not in self and not self._put(key, block, wait=0):
-            self.dropped += 1
+        if key not in self:
+            self._put(key, block, wait=0)  # lost, where the disk is too slow
 
     def restore(self, key: BlockKey, block: int) -> bool:
         """Fills a block from disk; false: it could not be read."""

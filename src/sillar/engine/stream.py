@@ -45,11 +45,6 @@ class TokenStream:
         self._events.clear()
         return events
 
-    @property
-    def ended(self) -> bool:
-        """Whether the engine is done with it."""
-        return self._ended
-
     def cancel(self) -> None:
         """Ends the request: its blocks are free before the next step."""
         if not self._ended:

@@ -13,7 +13,6 @@ MAX_TOP_LOGPROBS = 20
 MAX_SCORES = 1_000_000
 """Log-probabilities in one answer, alternatives included: each takes about 200 bytes until it is sent."""
 
-Finite = Field(allow_inf_nan=False)
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Stop = Annotated[str, Field(min_length=1, max_length=256)]
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
