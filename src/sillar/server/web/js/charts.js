@@ -19,7 +19,7 @@ function frame(label, top, days, digits) {
   for (const share of [0, 0.5, 1]) {
     const y = BASE - share * (BASE - TOP);
     picture.append(svg("line", { class: "grid", x1: LEFT, x2: wide(), y1: y, y2: y }),
-      svg("text", { x: LEFT - 6, y: y + 4, "text-anchor": "end" }, number(top * share, digits)));
+      svg("text", { x: LEFT - 6, y: y + 4, "text-anchor": "end" }, number(top * share, Math.max(digits, Number.isInteger(top * share) ? 0 : 1))));
   }
   const marks = [0, Math.floor((days.length - 1) / 2), days.length - 1];
   for (const [i, at] of [...new Set(marks)].entries()) {

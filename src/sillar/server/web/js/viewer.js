@@ -9,7 +9,7 @@ import { t } from "./text.js";
 export function place(citation, brief = false) {
   const where = [];
   if (citation.page) where.push(`${t("page")} ${citation.page}`);
-  else if (citation.lines) where.push(`${t("lines")} ${citation.lines[0]}–${citation.lines[1]}`);
+  else if (citation.lines) where.push(citation.lines[0] === citation.lines[1] ? `${t("line")} ${citation.lines[0]}` : `${t("lines")} ${citation.lines.join("–")}`);
   if (citation.section) where.push(brief ? citation.section.split(" > ").at(-1) : citation.section);
   return where.join(" · ");
 }
