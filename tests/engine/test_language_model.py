@@ -11,7 +11,7 @@ from sillar.engine.engine import Engine, EngineOptions
 from sillar.engine.language_model import LanguageModel
 from sillar.engine.request import GenerationParams, SamplingParams
 from sillar.engine.text_stream import TextEvent
-from sillar.errors import ContextLengthError, OverloadedError, TemplateError
+from sillar.errors import ContextLengthError, OverloadedError, RequestError, TemplateError
 from tests.engine.fake import FakeStepper, oracle
 from tests.engine.fake_text import EOS, FakeCodec, text_of
 
@@ -104,6 +104,24 @@ async def test_echo_scores_the_prompt(model: LanguageModel) -> None:
     assert len(events) == 1
     assert events[0].prompt_scores is not None
     assert [s.token for s in events[0].prompt_scores] == FakeCodec().encode("some text")
+
+
+async def test_an_answer_is_scored_after_each_conversation(model: LanguageModel) -> None:
+    other = [{"role": "user", "content": "Something else."}]
+    scores = await model.score_answers([MESSAGES, other], "some text")
+    assert scores.shape == (2, len(FakeCodec().encode_text("some text")))
+    assert (scores < 0).all()
+    params = GenerationParams(max_tokens=0, prompt_logprobs=0)
+    whole = [*FakeCodec().encode_chat(other), *FakeCodec().encode_text("some text")]
+    [event] = [event async for event in model.complete(whole, params)]
+    assert event.prompt_scores is not None
+    tail = event.prompt_scores[-scores.shape[1] :]
+    assert scores[1].tolist() == pytest.approx([score.logprob for score in tail])
+    with pytest.raises(RequestError):
+        await model.score_answers([MESSAGES, other], "")
+    with pytest.raises(ContextLengthError):
+        await model.score_answers([MESSAGES], "word " * 5000)
+    assert model.engine.active == 0
 
 
 async def test_leaving_the_iterator_cancels(model: LanguageModel) -> None:

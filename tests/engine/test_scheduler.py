@@ -102,6 +102,7 @@ def arrival(draw: st.DrawFn) -> Arrival:
         min_tokens=draw(st.sampled_from([0, 0, 5])),
         ignore_eos=draw(st.booleans()),
         prompt_logprobs=draw(st.sampled_from([None, None, 0, 2])),
+        prompt_logprobs_from=draw(st.integers(0, len(shared) + len(own) - 1)),
         tenant=draw(st.sampled_from(["a", "b"])),
         priority=draw(st.sampled_from([0, 0, 0, 1])),
         lookup=draw(st.booleans()),
@@ -248,6 +249,32 @@ def test_prompt_scores_cover_every_prompt_token() -> None:
     assert all(
         score.logprob is not None and score.logprob < 0 and len(score.top) == 2 for score in scores[1:]
     )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    length=st.integers(2, 200),
+    part=st.floats(0, 0.999),
+    budget=st.integers(4, 300),
+    cached=st.booleans(),
+)
+def test_scores_of_a_prompts_end_are_those_of_the_whole(
+    length: int, part: float, budget: int, cached: bool
+) -> None:
+    begin = int(part * length)
+    whole = Harness(SchedulerOptions(budget=512))
+    expected = whole.add(0, request(length, prompt_logprobs=1, max_tokens=0))
+    whole.step()
+    while not whole.scheduler.idle:
+        whole.step()
+    harness = Harness(SchedulerOptions(budget=budget))
+    if cached:
+        harness.run([request(length)])
+    sequence = harness.add(1, request(length, prompt_logprobs=1, prompt_logprobs_from=begin, max_tokens=0))
+    while not harness.scheduler.idle:
+        harness.step()
+    assert sequence.prompt_scores == expected.prompt_scores[begin:]
+    assert sequence.cached == (max(0, begin - 1) // BLOCK_TOKENS * BLOCK_TOKENS if cached else 0)
 
 
 @pytest.mark.parametrize("cached", [False, True])

@@ -146,7 +146,7 @@ class Admission:
         blocks = self._blocks()
         if not sequence.shares or not blocks.sharing:
             return length, length
-        keys = [sequence.key(index) for index in range((length - 1) // BLOCK_TOKENS)]
+        keys = [sequence.key(index) for index in range(sequence.cacheable)]
         cached = next((i for i, key in enumerate(keys) if blocks.find(key) is None), len(keys))
         known = max((_common(keys, e.sequence.held_keys) for e in self._entries.values()), default=0)
         return length - BLOCK_TOKENS * max(cached, known), length - BLOCK_TOKENS * cached

@@ -118,13 +118,15 @@ def _score_prompt(work: Work, result: StepResult, row: int) -> None:
     sequence = work.sequence
     assert result.logits is not None
     scores = sequence.prompt_scores
-    if not scores:
+    first = sequence.params.prompt_logprobs_from
+    if not scores and first == 0:
         scores.append(TokenScore(int(sequence.tokens[0]), None))
     best = sequence.params.prompt_logprobs or 0
-    begin = len(scores)  # the first token without a score; a preempted sequence has some already
+    begin = first + len(scores)  # the first token without a score; a preempted sequence has some already
+    row -= sequence.computed + work.count - work.outputs  # of position 0
     reported = 0 < best <= sequence.params.sampling.logprobs
     for position in range(begin, min(sequence.computed + work.count + 1, sequence.prompt_length)):
-        at = row + position - 1 - sequence.computed
+        at = row + position - 1
         token = int(sequence.tokens[position])
         if reported:
             scores.append(_reported(result, result.logits[at], at, token, best))

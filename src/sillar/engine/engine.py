@@ -153,6 +153,10 @@ class Engine:
             "evictions": blocks.evictions,
         }
 
+    def prompt_seconds(self) -> float:
+        """That a token of a prompt would take which came now, by the speed seen lately and what runs."""
+        return self._worker.pace.prompt_seconds(len(self._worker.scheduler.running), 1)
+
     def submit(
         self, prompt: Sequence[int], params: GenerationParams, *, follows: bool = False
     ) -> TokenStream:
@@ -211,6 +215,8 @@ class Engine:
             )
         if (params.max_tokens or 0) < 0 or params.min_tokens < 0:
             raise RequestError("max_tokens and min_tokens must not be negative.")
+        if not 0 <= params.prompt_logprobs_from < len(prompt):
+            raise RequestError("prompt_logprobs_from must be one of the prompt's tokens.")
 
     def _check_open(self, tenant: str) -> None:
         if self._closing:

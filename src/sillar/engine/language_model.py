@@ -10,10 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sillar.engine.codec import Codec, Message
 from sillar.engine.engine import Engine, EngineOptions
 from sillar.engine.grammar import Grammar, GrammarCompiler
 from sillar.engine.request import GenerationParams
+from sillar.engine.stream import TokenStream
 from sillar.engine.text_stream import Choice, TextEvent, TextStream
 from sillar.errors import ContextLengthError
 
@@ -80,6 +84,10 @@ class LanguageModel:
     def context_length(self) -> int:
         """Tokens of a prompt and its answer together."""
         return self.engine.capacity
+
+    def prompt_seconds(self) -> float:
+        """That a token of a prompt would take which came now, by the speed seen lately and what runs."""
+        return self.engine.prompt_seconds()
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a plain text, without a begin token's help: an upper bound when texts are joined."""
@@ -151,6 +159,30 @@ class LanguageModel:
                 yield event
         finally:
             stream.cancel()
+
+    async def score_answers(
+        self, conversations: Sequence[Sequence[Message]], answer: str, *, tenant: str = ""
+    ) -> NDArray[np.float32]:
+        """The log-probability of each token of `answer` after each conversation, [conversations, tokens].
+
+        Raises as a request does; the conversations count as one.
+        """
+        encode = self.codec.encode_chat
+        prompts = await asyncio.to_thread(lambda: [encode(messages) for messages in conversations])
+        tokens = self.codec.encode_text(answer)
+        streams: list[TokenStream] = []
+        try:
+            for prompt in prompts:
+                params = GenerationParams(
+                    max_tokens=0, prompt_logprobs=0, prompt_logprobs_from=len(prompt), tenant=tenant
+                )
+                streams.append(self.engine.submit([*prompt, *tokens], params, follows=bool(streams)))
+            events = [[event async for event in stream] for stream in streams]
+        finally:
+            for stream in streams:
+                stream.cancel()
+        scores = [events_of[0].prompt_scores or () for events_of in events]
+        return np.array([[score.logprob for score in row] for row in scores], np.float32)
 
     def _check_length(self, text: str) -> None:
         """Raises ContextLengthError for a text that is far too long, without tokenising all of it.

@@ -120,7 +120,8 @@ class GenerationParams:
     `max_tokens` None means up to the context's end. Before `min_tokens` no end-of-sequence token is
     drawn. `stop` strings are looked for in the decoded text, across token borders, and never emitted.
     `prompt_logprobs` k asks for the log-probability of every prompt token and its k best alternatives
-    (0: the token's own only; None: not at all). `tenant` separates cached prefixes and shares capacity;
+    (0: the token's own only; None: not at all), from token `prompt_logprobs_from` on: what is before that may
+    come from the cache. `tenant` separates cached prefixes and shares capacity;
     a higher `priority` goes first and may preempt.
     """
 
@@ -131,6 +132,7 @@ class GenerationParams:
     stop_ids: frozenset[int] = frozenset()
     ignore_eos: bool = False
     prompt_logprobs: int | None = None
+    prompt_logprobs_from: int = 0
     tenant: str = ""
     priority: int = 0
     lookup: bool = True

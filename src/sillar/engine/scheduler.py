@@ -168,10 +168,10 @@ class Scheduler:
         insort(self.running, sequence, key=lambda s: s.rank)
 
     def _cached_blocks(self, sequence: Sequence) -> list[int]:
-        """The longest cached prefix, short of the last token: its row must be computed."""
+        """The longest cached prefix, short of the rows that must be computed."""
         hits: list[int] = []
         if sequence.shares and self.options.prefix_cache:
-            for index in range((sequence.length - 1) // BLOCK_TOKENS):
+            for index in range(sequence.cacheable):
                 block = self.blocks.find(sequence.key(index))
                 if block is None:
                     break
@@ -254,7 +254,6 @@ class Scheduler:
             count = self._chunk(sequence, shares.get(sequence, 0), min(most, left), computing)
             shares[sequence] = shares.get(sequence, 0) + count
             left -= count
-            self._scored -= count if sequence.scores_prompt else 0
         for sequence, count in shares.items():
             if count:
                 self._add(batch, sequence, count, 0)
@@ -269,10 +268,12 @@ class Scheduler:
             return 0
         begin = sequence.computed + given
         if sequence.scores_prompt:
-            most = min(most, self._scored)
+            most = min(most, max(sequence.first_row - begin, 0) + self._scored)
         end = min(begin + most, sequence.length)
         if end < sequence.length:
             end = max(begin, end - end % _GRAIN)
+        if sequence.scores_prompt:
+            self._scored -= max(0, end - max(begin, sequence.first_row))
         if sequence.shares and self.options.prefix_cache:
             computing.update(
                 sequence.key(index) for index in range(begin // BLOCK_TOKENS, end // BLOCK_TOKENS)
@@ -287,7 +288,7 @@ class Scheduler:
         if not sequence.shares or not self.options.prefix_cache:
             return True
         index = begin = sequence.computed // BLOCK_TOKENS
-        last = (sequence.length - 1) // BLOCK_TOKENS
+        last = sequence.cacheable
         blocked = False
         while index < last and not blocked:
             key = sequence.key(index)
@@ -326,8 +327,11 @@ class Scheduler:
 
     def _add(self, batch: Batch, sequence: Sequence, count: int, drafts: int) -> None:
         begin, end = sequence.computed, sequence.computed + count
-        scored = sequence.scores_prompt
-        outputs = count if scored else (1 + drafts if end == sequence.length else 0)
+        scored = sequence.scores_prompt and end > sequence.first_row
+        if scored:
+            outputs = end - max(begin, sequence.first_row)
+        else:
+            outputs = 1 + drafts if end == sequence.length else 0
         sampling = sequence.sampling
         try:
             allowed = _mask(sequence, outputs) if end == sequence.length else None

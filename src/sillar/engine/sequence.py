@@ -89,7 +89,18 @@ class Sequence:
     @property
     def shares(self) -> bool:
         """Whether it may start from cached blocks: not when every prompt row's scores are asked for."""
-        return self.params.prompt_logprobs is None
+        return self.first_row > 0 or self.params.prompt_logprobs is None
+
+    @property
+    def first_row(self) -> int:
+        """The first position whose row scores the token after it, where scores are asked for."""
+        return max(0, self.params.prompt_logprobs_from - 1)
+
+    @property
+    def cacheable(self) -> int:
+        """Blocks at the front that may come from the cache: the rows after them have to be computed."""
+        rows = self.length - 1 if self.params.prompt_logprobs is None else self.first_row
+        return min(rows, self.length - 1) // BLOCK_TOKENS
 
     @property
     def scores_prompt(self) -> bool:
