@@ -78,7 +78,7 @@ async def align(
         return Alignment(np.zeros(total), np.zeros(len(passages)))
     near = await _near(asked, language, every, vectors)
     counts, chunks = await rarity(every)
-    weight = np.array([_idf(counts.get(word, 0), chunks) for word in every])
+    weight = np.array([inverse_frequency(counts.get(word, 0), chunks) for word in every])
     place = {word: i for i, word in enumerate(every)}
 
     def share(sentence: Sequence[str]) -> float:
@@ -133,5 +133,6 @@ def _trigrams(word: str) -> set[str]:
     return {padded[i : i + 3] for i in range(len(padded) - 2)}
 
 
-def _idf(count: int, total: int) -> float:
+def inverse_frequency(count: int, total: int) -> float:
+    """How rare a word is that occurs in `count` of `total` chunks, never below 0, as BM25 weighs it."""
     return math.log(1 + (max(total, count) - count + 0.5) / (count + 0.5))

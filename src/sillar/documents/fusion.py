@@ -35,14 +35,11 @@ def fuse(candidates: Candidates, question_language: str, weights: FusionWeights)
     words = candidates.bm25 / best if best > 0 else np.zeros_like(candidates.bm25)
     distance = float(candidates.similarity.max()) - candidates.similarity
     vector = np.clip(1.0 - distance / weights.similarity_span, 0.0, 1.0)
-    share = _shares(candidates.languages, question_language, weights)
-    if best <= 0:
-        share = np.zeros_like(share)
+    share = _share(candidates.languages, question_language, weights) if best > 0 else np.float32(0)
     return np.asarray(share * words + (1.0 - share) * vector, np.float32)
 
 
-def _shares(languages: Sequence[str], question: str, weights: FusionWeights) -> NDArray[np.float32]:
+def _share(languages: Sequence[str], question: str, weights: FusionWeights) -> np.float32:
     """One share for all candidates, by the language of most of them: scores of one search stay comparable."""
     same = sum(1 for language in languages if language == question)
-    share = weights.same_language if 2 * same >= len(languages) else weights.other_language
-    return np.full(len(languages), share, np.float32)
+    return np.float32(weights.same_language if 2 * same >= len(languages) else weights.other_language)

@@ -64,9 +64,5 @@ def search(
         for i in order
         if (chunk := int(candidates.ids[i])) in found
     ]  # fmt: skip
-    return fold_duplicates(passages, options.duplicate_overlap, k)
-
-
-def fold_duplicates(passages: Sequence[Passage], overlap: float, k: int) -> list[Passage]:
-    """The first k, without those whose words are nearly a better one's."""
+    overlap = options.duplicate_overlap
     return fold(passages, lambda own, better: len(own & better) >= overlap * max(len(own), len(better)), k)

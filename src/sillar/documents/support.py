@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sillar.documents.alignment import Frequencies, WordVectors, align
+from sillar.documents.alignment import Frequencies, WordVectors, align, inverse_frequency
 from sillar.documents.calibration import OTHER_LANGUAGE, SAME_LANGUAGE, probability
 from sillar.documents.document import Passage
 from sillar.documents.interfaces import TextEmbedder
@@ -185,16 +184,14 @@ async def _gather(
     texts = [sentence.text for sentence in sentences] + [heading for heading in headings if heading]
     vectors, tokens = await embedder.embed_tokens([*texts, *dict.fromkeys((question, own))], "passage")
     similarity = vectors @ vector
-    asked = _headings_that_ask(
-        headings, similarity[len(sentences) : len(texts)], [s.passage for s in sentences], passages
-    )
+    asked = _headings_that_ask(headings, similarity[len(sentences) : len(texts)])
     places = {passage.chunk_id: i for i, passage in enumerate(passages)}
     of = [places[sentence.passage.chunk_id] for sentence in sentences]
     counts = np.full(len(tokens[len(texts)]), _CARRIED_SHARE)
     counts[-len(tokens[-1]) :] = 1.0
     said = interact(tokens[len(texts)], tokens[: len(sentences)], of, counts)
     coverage = np.array([terms.coverage(sentence.text, sentence.passage.language) for sentence in sentences])
-    return _Evidence(sentences, similarity[: len(sentences)], coverage, asked, said, of)
+    return _Evidence(sentences, similarity[: len(sentences)], coverage, asked[of], said, of)
 
 
 def _numbers_found(question: str, text: str) -> float:
@@ -203,20 +200,14 @@ def _numbers_found(question: str, text: str) -> float:
     return len(asked & set(words(text))) / len(asked) if asked else 0.5
 
 
-def _headings_that_ask(
-    headings: Sequence[str],
-    similarity: NDArray[np.float32],
-    of: Sequence[Passage],
-    passages: Sequence[Passage],
-) -> NDArray[np.float64]:
-    """For each sentence's passage, 0..1: how nearly its heading is the question, as in a FAQ."""
-    found = iter(similarity.tolist())
+def _headings_that_ask(headings: Sequence[str], similarity: NDArray[np.float32]) -> NDArray[np.float64]:
+    """For each passage, 0..1: how nearly its heading is the question, as in a FAQ; `similarity`: of those
+    that have one.
+    """
     low, high = _SAME_QUESTION
-    near = {
-        passage.chunk_id: min(1.0, max(0.0, (next(found) - low) / (high - low))) if heading else 0.0
-        for heading, passage in zip(headings, passages, strict=True)
-    }
-    return np.array([near[passage.chunk_id] for passage in of])
+    near = np.zeros(len(headings))
+    near[[bool(heading) for heading in headings]] = np.clip((similarity - low) / (high - low), 0.0, 1.0)
+    return near
 
 
 def _margin(passages: Sequence[Passage]) -> float:
@@ -244,7 +235,7 @@ class _Terms:
         self._weights = []
         for term, share in zip(self._terms, self._counts, strict=True):
             count = max((counts.get(spelling, 0) for spelling in term), default=0)
-            self._weights.append(share * math.log(1 + (max(total, count) - count + 0.5) / (count + 0.5)))
+            self._weights.append(share * inverse_frequency(count, total))
 
     def coverage(self, text: str, language: str) -> float:
         """Share of the question's weight that occurs in a text, 0..1."""
