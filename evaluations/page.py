@@ -32,10 +32,12 @@ _FAQ = """## Retrieval: FAQs and manuals from Debian packages
 
     python -m evaluations.faq --out DIR
     python -m evaluations.retrieval DIR/technical-faq-en.json DIR/headings-es.json --json
+    python -m evaluations.retrieval DIR/technical-faq-en.json --second-look --json
 
 English: the questions of the FAQs of Python, Debian and Perl. Spanish: headings of the maintainers' guide
 and of the Debian Edu manual, which are mostly no questions. The passages are what stands below a heading,
-without it.
+without it. Second look: the order in which an answer reads them, where the default language model has
+weighed those that the search finds nearly equal (documents/likelihood.py).
 
 """
 _QUOTE = """## Answers without a language model

@@ -11,21 +11,32 @@ import math
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from evaluations.embedding_cache import CachedEmbedder
-from evaluations.models import load_embedder, load_reranker
+from evaluations.models import load_embedder, load_model, load_reranker
 from evaluations.sets import QuestionSet, as_documents, cross_lingual, load_set
+from sillar.documents.answer import second_look
 from sillar.documents.index import Index
 from sillar.documents.interfaces import TextEmbedder, TextReranker
+from sillar.documents.likelihood import CLOSE
+from sillar.engine.language_model import LanguageModel
 
 DEPTH = 10
+_PATIENT = replace(CLOSE, seconds=math.inf)  # the same figures on a slow machine
 
 
 async def evaluate(
-    questions: QuestionSet, embedder: TextEmbedder, reranker: TextReranker | None = None
+    questions: QuestionSet,
+    embedder: TextEmbedder,
+    reranker: TextReranker | None = None,
+    model: LanguageModel | None = None,
 ) -> dict[str, object]:
-    """The figures of one set, through the same index and search that a user gets."""
+    """The figures of one set, through the same index and search that a user gets; with a `model` in the
+    order in which passages are read for an answer.
+    """
     with tempfile.TemporaryDirectory() as folder:
         async with Index.open(Path(folder) / "index.db", embedder) as index:
             index.reranker = reranker
@@ -36,6 +47,7 @@ async def evaluate(
             for query in questions.queries:
                 began = time.perf_counter()
                 passages = await index.search(query.text, DEPTH)
+                passages = await second_look(query.text, passages, index, model, options=_PATIENT)
                 latencies.append(time.perf_counter() - began)
                 found = list(dict.fromkeys(passage.document for passage in passages))
                 ranks.append([i for i, name in enumerate(found) if name in query.gold])
@@ -73,18 +85,25 @@ def figures(ranks: Sequence[Sequence[int]], gold: Sequence[int]) -> dict[str, fl
 
 
 async def run(
-    files: Sequence[Path], passages: Path | None, embedder: str, reranker: str = "", *, cached: bool = False
+    files: Sequence[Path],
+    passages: Path | None,
+    embedder: str,
+    reranker: str = "",
+    *,
+    cached: bool = False,
+    model: str | None = None,
 ) -> list[dict[str, object]]:
-    """One object of figures for each file."""
+    """One object of figures for each file. `model`: the language model's name, "" the default one."""
     loaded = load_embedder(embedder)
-    model = CachedEmbedder(loaded) if cached else loaded
+    vectors = CachedEmbedder(loaded) if cached else loaded
     again = load_reranker(reranker) if reranker else None
     results = []
-    for file in files:
-        questions = load_set(file)
-        if passages is not None:
-            questions = cross_lingual(questions, load_set(passages))
-        results.append(await evaluate(questions, model, again))
+    async with nullcontext() if model is None else load_model(model) as reader:
+        for file in files:
+            questions = load_set(file)
+            if passages is not None:
+                questions = cross_lingual(questions, load_set(passages))
+            results.append(await evaluate(questions, vectors, again, reader))
     return results
 
 
@@ -96,11 +115,17 @@ def main() -> None:
     )
     parser.add_argument("--embedder", default="", help="name or path of the embedder (the default one)")
     parser.add_argument("--reranker", default="", help="name or path of a reranker (none)")
+    parser.add_argument(
+        "--second-look", metavar="MODEL", nargs="?", const="",
+        help="in the order in which an answer reads them, with this language model (the default one)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object a line and file, nothing else")
     parser.add_argument("--cached", action="store_true", help="keep vectors between runs (no speeds then)")
     arguments = parser.parse_args()
     names = (arguments.embedder, arguments.reranker)
-    job = run(arguments.files, arguments.passages_of, *names, cached=arguments.cached)
+    job = run(
+        arguments.files, arguments.passages_of, *names, cached=arguments.cached, model=arguments.second_look
+    )
     for result in asyncio.run(job):
         if arguments.json:
             print(json.dumps(result))

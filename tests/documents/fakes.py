@@ -74,6 +74,14 @@ class ScriptedModel:
     def count_tokens(self, text: str) -> int:
         return len(text.split())
 
+    def prompt_seconds(self) -> float:
+        return 0.0
+
+    async def score_answers(
+        self, conversations: Sequence[Sequence[dict[str, str]]], answer: str, *, tenant: str = ""
+    ) -> NDArray[np.float32]:
+        return np.zeros((len(conversations), len(answer.split())), np.float32)
+
     async def chat(self, messages: Sequence[dict[str, str]], params: object) -> AsyncIterator[_Event]:
         self.asked.append(messages[-1]["content"])
         for word in self.text.split(" "):

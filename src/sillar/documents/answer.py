@@ -19,6 +19,8 @@ from sillar.documents.draft import Citation, Draft
 from sillar.documents.grounding import NO_ANSWER, build_messages, keep_supported
 from sillar.documents.index import Index
 from sillar.documents.language import detect_language
+from sillar.documents.likelihood import CLOSE, QuestionLikelihood
+from sillar.documents.rerank import RerankOptions, rerank
 from sillar.documents.store.protocol import EVERYTHING, Access
 from sillar.documents.support import Sentence, Support, find_support
 from sillar.engine.language_model import LanguageModel
@@ -126,8 +128,9 @@ async def stream_answer(
     asked = standalone(question, history)
     vector = await index.embed_question(asked)
     found = await index.search(asked, max(SEARCHED, options.passages), access, vector)
-    passages = found[: options.passages]
     retrieved = time.perf_counter() - started
+    found = await second_look(asked, found, index, model, options.tenant)
+    passages = found[: options.passages]
     language = detect_language(asked, passages[0].language if passages else "en")
     frequencies = partial(index.frequencies, access=access)
     support = await find_support(
@@ -151,6 +154,23 @@ async def stream_answer(
     timings = {**whole.timings, "ttft": first, "total": time.perf_counter() - started}
     whole = replace(whole, asked=asked, timings=timings, passages=tuple(passages), vector=vector)
     yield AnswerEvent("", whole)
+
+
+async def second_look(
+    asked: str,
+    found: Sequence[Passage],
+    index: Index,
+    model: LanguageModel | None,
+    tenant: str = "",
+    options: RerankOptions = CLOSE,
+) -> list[Passage]:
+    """`found`, best first, where the first are nearly equal by how likely they make an English question.
+
+    Nothing changes without a model, and where the index has a reranker.
+    """
+    if model is None or index.reranker is not None or detect_language(asked) != "en":
+        return list(found)
+    return await rerank(QuestionLikelihood(model, tenant), asked, found, options)
 
 
 @dataclass(frozen=True, slots=True)

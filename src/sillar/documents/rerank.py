@@ -1,7 +1,11 @@
-"""The first candidates of a search weighed again by a cross-encoder: English questions, English passages."""
+"""The first candidates of a search weighed again by a cross-encoder or a language model, where question and
+passages are English.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,7 +13,7 @@ import numpy as np
 
 from sillar.documents.document import Passage
 from sillar.documents.interfaces import TextReranker
-from sillar.errors import RequestError
+from sillar.errors import OverloadedError, RequestError
 
 _LETTERS_PER_TOKEN = 4.2  # of English prose, in WordPiece tokens
 
@@ -20,10 +24,14 @@ class RerankOptions:
 
     candidates: int = 3
     seconds: float = 0.5
-    """What one question may take, by the speed that the reranker has shown so far."""
+    """What one question may take: by the speed that the reranker has shown so far, and by the clock."""
     weight: float = 0.05
     """What the reranker's logit counts beside the search's score of 0..1. By its logit alone it harms where
     questions are technical."""
+    letters: int = 100_000
+    """Of a passage, that are read."""
+    gap: float = math.inf
+    """Only passages whose score is so near the first one's are read again."""
 
 
 async def rerank(
@@ -32,15 +40,17 @@ async def rerank(
     """`passages` (best first) with the candidates among the first of them reordered.
 
     The scores stay in descending order: a passage takes the score of its new place, because what is made of
-    the scores was calibrated on the search's own. A question that the reranker does not take changes nothing.
+    the scores was calibrated on the search's own. A question that the reranker does not take now changes
+    nothing.
     """
     among = _candidates(reranker, question, passages, options)
     if len(among) < 2:
         return list(passages)
-    texts = [_text(passages[i]) for i in among]
+    texts = [_text(passages[i])[: options.letters] for i in among]
     try:
-        scores = await reranker.score(question, texts)
-    except RequestError:
+        async with asyncio.timeout(None if math.isinf(options.seconds) else options.seconds):
+            scores = await reranker.score(question, texts)
+    except (RequestError, OverloadedError, TimeoutError):
         return list(passages)
     own = np.array([passages[i].score for i in among], np.float32)
     ordered = list(passages)
@@ -56,9 +66,9 @@ def _candidates(
     found: list[int] = []
     letters = 0
     for place, passage in enumerate(passages[: options.candidates]):
-        if passage.language != "en":
+        if passage.language != "en" or passage.score < passages[0].score - options.gap:
             continue
-        letters += len(question) + len(_text(passage))
+        letters += len(question) + min(len(_text(passage)), options.letters)
         if letters / _LETTERS_PER_TOKEN * reranker.token_seconds > options.seconds:
             break
         found.append(place)
