@@ -26,8 +26,13 @@ def web(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 
 def test_pages_are_fetched_again_without_being_named(
-    folder: Path, web: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    web: Site,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     listed = tmp_path / "urls.txt"
     listed.write_text(f"# the pages\n{web.url}/valve\n\n{web.url}/absent\n")
     allow = ("--allow", web.host, *HERE)
@@ -35,6 +40,7 @@ def test_pages_are_fetched_again_without_being_named(
     said = capsys.readouterr().err
     assert f"not fetched: {web.url}/absent: The server answered 404." in said
     assert "1 fetched, 0 unchanged, 0 moved, 0 gone, 1 failed" in said
+    assert "SILLAR_WEB_PROXY=$HTTPS_PROXY" in said
     assert run("index", str(folder)) == 0
     assert run("fetch", str(folder), *allow, "--json") == 0
     report = json.loads(capsys.readouterr().out)

@@ -160,6 +160,10 @@ def test_tenants_do_not_reach_each_other_s_keys(live: Live, file: Path) -> None:
     )
     assert call(live, "POST", "/v1/keys", "eve", json={**ASKER, "tenant": "acme"}).status_code == 400
     assert set(listed(live)) == {"ana", "aux", "shop"}
+    entry = f'\n[[key]]\nname = "x"\nsha256 = "{new_key()[1]}"\ntenant = "others/sub"\n'
+    file.write_text(file.read_text() + entry)  # an operator's tenant whose name begins like another's
+    refused = call(live, "POST", "/v1/keys", "eve", json={"name": "sub", "scopes": ["ask"]})
+    assert refused.status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from sillar.documents import FetchRules, Index, IndexReport, WebPages, default_i
 from sillar.errors import ConfigError
 
 _MAX_FILE = 4 << 20
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 def register(app: typer.Typer) -> None:
@@ -65,6 +67,8 @@ def fetch(
         raise ConfigError("no host is allowed: add --allow HOST for each that may be fetched from")
     report = run(_fetch((path, config.models.embedder, engine), rules, wanted))
     tell_report("pages", path, report, as_json=as_json, verb="fetched")
+    if report.failed and not rules.proxy and any(os.environ.get(name) for name in _PROXIES):
+        note("A proxy of the environment is not used by itself: SILLAR_WEB_PROXY=$HTTPS_PROXY takes it.")
 
 
 def _listed(file: Path) -> list[str]:

@@ -73,7 +73,8 @@ class KeyFile:
 
         def change(entries: AoT, known: dict[str, Client]) -> None:
             own = [client.name for client in known.values() if client.tenant == maker.tenant]
-            if full in own:
+            others = [client for client in known.values() if client.tenant != maker.tenant]
+            if full in own or any(full in (other.name, other.tenant) for other in others):
                 raise RequestError("There is a key of this name already.")
             if len(own) >= MAX_KEYS:
                 raise RequestError(f"There are {MAX_KEYS} keys already.")
