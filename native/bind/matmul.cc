@@ -41,11 +41,12 @@ WeightView checked_view(uint32_t type, const Bytes& bytes, int64_t cols) {
 
 // Activations that own their memory.
 struct QuantizedRows {
-  QuantizedRows(const kernels::MatmulKernels& table, const Rows& x, bool keep_f32, int64_t scale_cols) {
+  QuantizedRows(const kernels::MatmulKernels& table, const Rows& x, bool keep_f32, int64_t scale_cols, int64_t block_cols) {
     const auto tokens = int64_t(x.shape(0)), cols = int64_t(x.shape(1));
     memory = Buffer(kernels::activation_bytes(tokens, cols, keep_f32) + 64);
     view = kernels::bind_activations(memory.data(), tokens, cols, keep_f32);
     view.scale_cols = scale_cols;
+    view.block_cols = block_cols;
     for (int64_t t = 0; t < tokens; ++t) table.quantize(x.data() + t * cols, 0, cols, t, view);
   }
   Buffer memory;
@@ -68,7 +69,8 @@ class Weights {
                                        std::optional<Rows> add_to, int threads) const {
     const kernels::MatmulKernels& table = named_kernels(isa);
     check_input(x);
-    const QuantizedRows rows(table, x, keeps_f32(), kernels::activation_scale_cols(matrix_.type));
+    const QuantizedRows rows(table, x, keeps_f32(), kernels::activation_scale_cols(matrix_.type),
+                             kernels::activation_block_cols(matrix_.type));
     const size_t tokens = x.shape(0);
     auto out = new_array<float>({tokens, size_t(matrix_.rows)});
     if (bias) require(int64_t(bias->shape(0)) == matrix_.rows, "bias: one value a row");
@@ -87,7 +89,8 @@ class Weights {
   std::vector<double> time(const std::string& isa, const Rows& x, int threads, int repeats) const {
     const kernels::MatmulKernels& table = named_kernels(isa);
     check_input(x);
-    const QuantizedRows rows(table, x, keeps_f32(), kernels::activation_scale_cols(matrix_.type));
+    const QuantizedRows rows(table, x, keeps_f32(), kernels::activation_scale_cols(matrix_.type),
+                             kernels::activation_block_cols(matrix_.type));
     Buffer out(x.shape(0) * size_t(matrix_.rows) * sizeof(float));
     ThreadPool pool({.threads = threads, .cpus = {}});
     const auto scratch = worker_scratch(table, threads);
@@ -144,7 +147,7 @@ class Weights {
 
 nb::object quantize(const std::string& isa, const Rows& x, int64_t scale_cols) {
   require(scale_cols == 32 || scale_cols == 128 || scale_cols == 256, "scale_cols: 32, 128 or 256");
-  const QuantizedRows rows(named_kernels(isa), x, false, scale_cols);
+  const QuantizedRows rows(named_kernels(isa), x, false, scale_cols, 256);
   const size_t tokens = x.shape(0), cols = x.shape(1);
   auto values = new_array<int8_t>({tokens, cols});
   auto scales = new_array<float>({tokens, cols / 32});
@@ -156,7 +159,13 @@ nb::object quantize(const std::string& isa, const Rows& x, int64_t scale_cols) {
   std::copy_n(rows.view.sums, sums.size(), sums.data());
   std::copy_n(rows.view.group_sums, group_sums.size(), group_sums.data());
   std::copy_n(rows.view.group_sums_f32, group_sums_f32.size(), group_sums_f32.data());
-  return nb::make_tuple(values, scales, sums, group_sums, group_sums_f32);
+  auto shares = new_array<int16_t>({tokens, (cols / 32 + 1) / 2 * 2});
+  auto sum_shares = new_array<int16_t>({tokens, (cols / 32 + 1) / 2 * 2});
+  auto block_scales = new_array<float>({tokens, (cols + 255) / 256});
+  std::copy_n(rows.view.shares, shares.size(), shares.data());
+  std::copy_n(rows.view.sum_shares, sum_shares.size(), sum_shares.data());
+  std::copy_n(rows.view.block_scales, block_scales.size(), block_scales.data());
+  return nb::make_tuple(values, scales, sums, group_sums, group_sums_f32, shares, sum_shares, block_scales);
 }
 
 nb::ndarray<nb::numpy, float> dequantize(const std::string& isa, uint32_t type, const Bytes& bytes, int64_t cols) {
@@ -181,7 +190,7 @@ void bind_matmul(nb::module_& module) {
       .def("time", &Weights::time, nb::arg("isa"), nb::arg("x"), nb::arg("threads") = 1, nb::arg("repeats") = 5,
            "Seconds of each of `repeats` products.");
   raw.def("quantize", &quantize, nb::arg("isa"), nb::arg("x"), nb::arg("scale_cols") = 32,
-          "values, scales, sums of 16, sums of 32 as int16 and as float of x[tokens, cols].");
+          "values, scales, sums of 16, sums of 32 as int16 and as float, shares, sum_shares, block_scales of x[tokens, cols].");
   raw.def("dequantize", &dequantize, nb::arg("isa"), nb::arg("type"), nb::arg("bytes"), nb::arg("cols"));
 }
 

@@ -4,13 +4,18 @@
 // Numerics, the same on every ISA so that results do not depend on ISA, batch or tiling:
 //   activations are int8 with one fp32 scale for each 32 of them, or each 128 where q8_128 reads them, 256 where
 //   a k-quant does. A group of 32 weights (q8_128: 128) is d * (q - zero_point) or d * q + m. Its dot product of
-//   integers (the zero point taken off) is exact. For each group, in ascending order:
+//   integers (the zero point taken off) is exact. For each group of q5_0, q5_1, q8_0 and q8_128, in ascending order:
 //     t = float(dot) * d;  t = fma(float(sum of activations), m, t)       (types with a min)
 //     acc = fma(t, activation_scale, acc)
 //   K-quants have integer scales and mins, for 32 weights each (16 in q2_k, q3_k, q6_k), and a d and m for
 //   a block of 256; their sums over a block are exact in int32. For each block, in ascending order:
 //     t = float(sum of scale_i * dot_i) * d;  t = fma(float(sum of min_i * sum_i), -m, t)
 //     acc = fma(t, activation_scale, acc)
+//   q4_0 and q4_1 (as m + 8 d + d * (q - 8)) have their d and m as integers of 12 bits and sign in a unit of the row.
+//   A group of activations has its scale as a share, in 1/32768, of its block's: 256 columns. An integer times
+//   a share is rounded to int16: (integer * share + 2^14) >> 15. For each block, in ascending order:
+//     total = sum of d_i * (dot_i times share_i) + m_i * (8 * sum_i times share_i)                  (exact in int32)
+//     acc = fma(float(total), block_scale, acc)                             and in the end acc * unit
 //   Float weights: acc = fma(w, x, acc), one input after the other.
 #pragma once
 
@@ -36,7 +41,7 @@ struct PackedMatrix {
   const std::byte* data = nullptr;
 };
 // Raised with every change of the layout: packed weights are kept on disk.
-constexpr uint32_t packed_layout_version = 4;
+constexpr uint32_t packed_layout_version = 5;
 size_t packed_bytes(WeightType type, int64_t rows, int64_t cols);
 // What weights of `type` are packed to where many tokens pass them each time, as in an encoder: q8_128, whose
 // products cost a sixth less, for the 4- and 5-bit types with blocks of 32; other types stay what they are.
@@ -56,10 +61,19 @@ struct Activations {
   int16_t* sums = nullptr;   // [tokens][cols / 16], the sum of each 16 values
   int16_t* group_sums = nullptr;    // [tokens][cols / 32], the sum of each 32 values
   float* group_sums_f32 = nullptr;  // the same, as floats
-  int64_t scale_cols = 32;   // so many columns have one scale: what activation_scale_cols() says of their readers
+  // For q4_0 and q4_1, written where block_cols is 256; an odd last group is filled up with zeros:
+  int8_t* pairs = nullptr;        // [tokens][cols / 64, rounded up][8 quads][2 groups][4 values]
+  int32_t* starts = nullptr;      // [tokens][cols / 32, rounded up to an even number]: -8 * sum of 32, the zero point's part
+  int16_t* shares = nullptr;      // the same shape
+  int16_t* sum_shares = nullptr;  // the same: 8 * sum of 32 times its share
+  float* block_scales = nullptr;  // [tokens][cols / 256, rounded up]
+  int64_t scale_cols = 32;  // so many columns have one scale
+  int64_t block_cols = 32;  // so many are quantised together: a multiple of scale_cols
 };
-// 256 for k-quants, 128 for q8_128, 32 for other types; all read coarser ones as well.
+// What a type's activations need, of both the most where several types read them.
+// scale_cols: 256 for k-quants, 128 for q8_128, 32 for other types. block_cols: 256 for q4_0 and q4_1 too.
 int64_t activation_scale_cols(WeightType type);
+int64_t activation_block_cols(WeightType type);
 size_t activation_bytes(int64_t tokens, int64_t cols, bool keep_f32);
 Activations bind_activations(std::byte* memory, int64_t tokens, int64_t cols, bool keep_f32);
 
@@ -83,8 +97,8 @@ struct Tiling {
 struct MatmulKernels {
   Isa isa;
   // Quantises x[0 .. cols) into row `token` of out (and copies it into out.f32 where that is kept).
-  // [col_begin, col_end) multiples of out.scale_cols (or the row's end, with float weights): a part of the row, so
-  // that an epilogue can quantise its tile.
+  // [col_begin, col_end): multiples of out.block_cols, or the row's end; a part of the row, so that an epilogue can
+  // quantise its tile.
   void (*quantize)(const float* x, int64_t col_begin, int64_t col_end, int64_t token, const Activations& out);
   void (*matmul)(const MatmulTask& task, std::byte* scratch);
   // One dequantised row of file-order weights: out[cols].

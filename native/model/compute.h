@@ -30,10 +30,14 @@ struct Norm {
   float eps = 0;
 };
 
-// Says which matrices read x, before it is written: k-quants need coarser scales.
+// Says which matrices read x, before it is written: some types need coarser scales, or whole blocks.
+inline void add_reader(kernels::Activations& x, const Matrix& m) {
+  x.scale_cols = std::max(x.scale_cols, kernels::activation_scale_cols(m.packed.type));
+  x.block_cols = std::max(x.block_cols, kernels::activation_block_cols(m.packed.type));
+}
 inline void set_readers(kernels::Activations& x, std::initializer_list<const Matrix*> readers) {
-  x.scale_cols = 0;
-  for (const Matrix* m : readers) x.scale_cols = std::max(x.scale_cols, kernels::activation_scale_cols(m->packed.type));
+  x.scale_cols = x.block_cols = 0;
+  for (const Matrix* m : readers) add_reader(x, *m);
 }
 
 class Compute {

@@ -25,11 +25,9 @@ bool any_reads_f32(const EncoderWeights& w, std::initializer_list<Matrix Encoder
 }
 
 // What any layer needs: the layers share the activations.
-int64_t scale_cols(const EncoderWeights& w, std::initializer_list<Matrix EncoderLayer::*> readers) {
-  int64_t cols = 0;
+void add_readers(kernels::Activations& x, const EncoderWeights& w, std::initializer_list<Matrix EncoderLayer::*> readers) {
   for (const EncoderLayer& layer : w.layers)
-    for (auto m : readers) cols = std::max(cols, kernels::activation_scale_cols((layer.*m).packed.type));
-  return cols;
+    for (auto m : readers) add_reader(x, layer.*m);
 }
 
 void to_unit_length(float* x, int64_t n) {
@@ -46,8 +44,8 @@ Encoder::Encoder(const EncoderWeights& weights, const Compute& compute, int64_t 
     : w_(weights), compute_(compute), max_rows_(std::max(max_pass_tokens, weights.h.context)) {
   using L = EncoderLayer;
   const Hyperparameters& h = w_.h;
-  const int64_t attended_scale_cols = scale_cols(w_, {&L::o});
-  narrow_heads_ = attended_scale_cols / std::gcd(h.head_dim, attended_scale_cols);
+  add_readers(act_attended_, w_, {&L::o});
+  narrow_heads_ = act_attended_.block_cols / std::gcd(h.head_dim, act_attended_.block_cols);
   wide_heads_ = std::max<int64_t>(1, 64 / (narrow_heads_ * h.head_dim)) * narrow_heads_;
   chunk_rows_ = std::max(chunk_tokens, h.context);
   heads_.resize(static_cast<size_t>(compute.pool().size()));
@@ -63,9 +61,9 @@ Encoder::Encoder(const EncoderWeights& weights, const Compute& compute, int64_t 
   };
   memory_ = Buffer(lay_out(nullptr));
   lay_out(memory_.data());
-  act_hidden_.scale_cols = scale_cols(w_, {&L::q, &L::k, &L::v, &L::up});
-  act_attended_.scale_cols = attended_scale_cols;
-  act_ffn_.scale_cols = scale_cols(w_, {&L::down});
+  add_readers(act_hidden_, w_, {&L::q, &L::k, &L::v, &L::up});
+  add_readers(act_attended_, w_, {&L::o});
+  add_readers(act_ffn_, w_, {&L::down});
   texts_.reserve(static_cast<size_t>(max_rows_));
 }
 

@@ -12,11 +12,11 @@ is nearly a tie. A test therefore judges a parting of the two engines by the tru
      "cases": [{"prompt": [ids], "output": [200 ids, greedy, end-of-sequence not a stop],
                 "gaps": [200 integers: the truth's log-probability of its first choice minus that of its
                          second, in 1/1000 nats, at most 9999],
-                "close": {"step": [id, lp, id, lp, id, lp, id, lp]}}]}
+                "close": {"step": [id, lp, id, lp, ...]}}]}
 
-`close` lists the truth's four best tokens and their log-probabilities (1/1000 nats, negative) for each step
-with a gap below 1 nat. Where our token differs from output[step] after an equal prefix, the parting is a
-near-tie if both tokens are in close[step] and within BOUND of the best of them; BOUND is the test's, and
+`close` lists the truth's tokens within 1 nat of its best and their log-probabilities (1/1000 nats) for
+each step with a gap below 1 nat. Where our token differs from output[step] after an equal prefix, the
+parting is a near-tie if both tokens are in close[step] and within BOUND of the best of them; BOUND is the test's, and
 should not exceed the order of peer_worst_gap. With the prefix forced to `output`, every
 step can be judged so.
 """
@@ -39,6 +39,7 @@ from benchmarks.worker import Worker
 HERE = Path(__file__).parent
 TOKENS = 200
 CLOSE = 1.0
+MOST = 32
 
 
 def prompts() -> list[str]:
@@ -57,7 +58,7 @@ def continuations(python: str, model: Path) -> tuple[str, list[dict]]:
     cases = []
     with Worker(python, "benchmarks.peer_llama_cpp") as peer:
         version = peer.call("load", path=str(model), threads=2)["version"]
-        peer.call("reserve", streams=1, tokens=2048)
+        peer.call("reserve", sizes=[2048])
         for text in prompts():
             prompt = peer.call("tokenize", text=text, special=True)
             cases.append({"prompt": prompt, "output": peer.call("greedy", prompt=prompt, tokens=TOKENS)})
@@ -72,17 +73,21 @@ def add_truth(python: str, model: Path, cases: list[dict]) -> list[float]:
         exact, logits = Path(folder, "f32.gguf"), Path(folder, "logits.npy")
         dequantize(model, exact)
         peer.call("load", path=str(exact), threads=2, kv_type="f32", flash=False)
-        peer.call("reserve", streams=1, tokens=2048)
+        peer.call("reserve", sizes=[2048])
         for case in cases:
             tokens, skip = case["prompt"] + case["output"][:-1], len(case["prompt"]) - 1
             peer.call("logits", tokens=tokens, skip=skip, path=str(logits))
             log_probs = log_softmax(np.load(logits))
-            best = np.argsort(-log_probs, axis=1)[:, :4]
+            best = np.argsort(-log_probs, axis=1)[:, :MOST]
             values = np.take_along_axis(log_probs, best, axis=1)
+            within = (values > values[:, :1] - CLOSE).sum(axis=1)
             gaps = values[:, 0] - values[:, 1]
             case["gaps"] = [min(9999, int(gap * 1000)) for gap in gaps]
             case["close"] = {
-                str(step): np.stack([best[step], values[step] * 1000], axis=1).astype(int).ravel().tolist()
+                str(step): np.stack([best[step], values[step] * 1000], axis=1)[: within[step]]
+                .astype(int)
+                .ravel()
+                .tolist()
                 for step in np.flatnonzero(gaps < CLOSE)
             }
             rows = np.arange(TOKENS)

@@ -18,7 +18,8 @@ F16_FIELDS = {  # where a block's fp16 scales lie: the only bytes of a block tha
     "q4_0": [0], "q4_1": [0, 2], "q5_0": [0], "q5_1": [0, 2], "q8_0": [0], "q2_k": [80, 82],
     "q3_k": [108], "q4_k": [0, 2], "q5_k": [0, 2], "q6_k": [208],
 }  # fmt: skip
-SHAPES = [(576, 576), (1536, 576), (576, 1536), (77, 4096), (16, 256), (1, 512), (100, 2304)]
+ROW_SCALED = {"q4_0", "q4_1"}
+SHAPES = [(576, 576), (1536, 576), (576, 1536), (77, 4096), (16, 256), (1, 512), (100, 2304), (40, 96)]
 TOKENS = [1, 2, 3, 5, 16, 17, 100]
 
 
@@ -74,7 +75,7 @@ def test_dequantized_rows_equal_the_format(name: str, isa: str) -> None:
     np.testing.assert_array_equal(ours, gguf.quants.dequantize(weights, TYPES[name]).reshape(5, 512))
 
 
-@types
+@pytest.mark.parametrize("name", sorted(set(TYPES) - ROW_SCALED))
 def test_reference_equals_the_dequantised_product(name: str) -> None:
     rows, cols, tokens = 37, 768, 4
     weights, x = random_weights(name, rows, cols), random_rows(tokens, cols)
@@ -87,10 +88,54 @@ def test_reference_equals_the_dequantised_product(name: str) -> None:
     assert np.max(np.abs(out - x @ dense.T) / magnitude) < 2e-6
 
 
+def row_scaled_product(name: str, weights: NDArray[np.uint8], x: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The arithmetic of q4_0 and q4_1 in whole numbers, as kernels.h describes it."""
+    halves = len(F16_FIELDS[name])
+    blocks = weights.reshape(len(weights), -1, 16 + 2 * halves)
+    fields = np.ascontiguousarray(blocks[:, :, : 2 * halves]).view(np.float16).astype(np.float32)
+    d, low = fields[:, :, 0], blocks[:, :, 2 * halves :]
+    m = (fields[:, :, 1] if halves == 2 else -8 * d) + 8 * d
+    q = np.concatenate([low & 15, low >> 4], axis=2).astype(np.int64) - 8  # [rows, groups, 32]
+    unit = np.maximum(np.abs(d), np.abs(m) / 8).max(axis=1, keepdims=True) / np.float32(4095)
+    d_int, m_int = (np.rint(part / unit).astype(np.int64) for part in (d, m / 8))
+    values, _, *_, shares, sum_shares, block_scales = kernels.quantize("reference", x)
+    groups = values.reshape(len(x), -1, 32).astype(np.int64)
+    count = groups.shape[1]
+    dots = np.einsum("tgc,rgc->trg", groups, q)
+    shared = (dots * shares[:, None, :count].astype(np.int64) + 2**14) >> 15
+    totals = shared * d_int + sum_shares[:, None, :count].astype(np.int64) * m_int
+    padded = np.pad(totals, ((0, 0), (0, 0), (0, -count % 8)))
+    totals = padded.reshape(*padded.shape[:2], -1, 8).sum(axis=3)
+    assert np.abs(totals).max() < 2**31
+    return np.einsum("trb,tb->tr", totals, block_scales.astype(np.float64)) * unit[:, 0]
+
+
+@pytest.mark.parametrize("name", sorted(ROW_SCALED))
+@pytest.mark.parametrize("cols", [768, 96, 576])
+def test_whole_numbers_of_a_row_equal_their_definition(name: str, cols: int) -> None:
+    weights, x = random_weights(name, 37, cols), random_rows(4, cols)
+    out = kernels.Weights(int(TYPES[name]), weights, cols).matmul("reference", x)
+    expected = row_scaled_product(name, weights, x)
+    assert np.max(np.abs(out - expected)) < 1e-6 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("name", sorted(ROW_SCALED))
+def test_whole_numbers_of_a_row_cost_little_beside_8_bit_activations(name: str) -> None:
+    dense = np.random.default_rng(3).standard_normal((64, 2048), dtype=np.float32)
+    weights = gguf.quants.quantize(dense, TYPES[name])
+    dense = gguf.quants.dequantize(weights, TYPES[name]).astype(np.float64)
+    x = random_rows(32, 2048) * np.random.default_rng(4).lognormal(0, 1, 2048).astype(np.float32)
+    values, scales, *_ = kernels.quantize("reference", x)
+    rounded = values * np.repeat(scales, 32, axis=1)
+    out = kernels.Weights(int(TYPES[name]), weights.view(np.uint8), 2048).matmul("reference", x)
+    of_activations = np.linalg.norm(rounded @ dense.T - x @ dense.T)
+    assert np.linalg.norm(out - rounded @ dense.T) < 0.1 * of_activations
+
+
 @pytest.mark.parametrize("scale_cols", [32, 128, 256])
 def test_activations_lose_at_most_half_a_step(scale_cols: int) -> None:
     x = random_rows(7, 768)
-    values, scales, sums, group_sums, group_sums_f32 = kernels.quantize("reference", x, scale_cols)
+    values, scales, sums, group_sums, group_sums_f32, *_ = kernels.quantize("reference", x, scale_cols)
     steps = np.repeat(scales, 32, axis=1)
     assert np.all(np.abs(values * steps - x) <= 0.5001 * steps)
     assert np.abs(values).reshape(7, -1, scale_cols).max(axis=2).min() == 127

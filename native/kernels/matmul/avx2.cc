@@ -4,6 +4,7 @@
 // register tile and what bounds it.
 #include "kernels/isa_entries.h"
 #include "kernels/matmul/avx2_parts.h"
+#include "kernels/matmul/avx2_shares.h"
 #include "kernels/matmul/avx2_tile.h"
 #include "kernels/matmul/blocks.h"
 #include "kernels/matmul/tiling.h"
@@ -30,6 +31,15 @@ struct Scratch {
 };
 static_assert(sizeof(Scratch) <= scratch_bytes_avx2);
 
+// acc *= the units at a row tile's beginning.
+template <int tokens>
+[[gnu::always_inline]] inline void scale_rows(const uint8_t* tile, __m256 (&acc)[tokens][2]) {
+  unroll<2>([&](auto v) {
+    const __m256 units = _mm256_loadu_ps(reinterpret_cast<const float*>(tile) + v.value * vector_rows);
+    unroll<tokens>([&](auto t) { acc[t.value][v.value] = _mm256_mul_ps(acc[t.value][v.value], units); });
+  });
+}
+
 template <int tokens>
 void store(const MatmulTask& task, int64_t row, int64_t token, const __m256 (&acc)[tokens][2]) {
   unroll<tokens>([&](auto t) {
@@ -42,23 +52,43 @@ void store(const MatmulTask& task, int64_t row, int64_t token, const __m256 (&ac
   });
 }
 
+// acc = all columns of a row tile whose integer scales have a unit of the row.
+template <class K, int tokens>
+[[gnu::always_inline]] inline void stream_row_scaled(const uint8_t* tile, const Activations& x, int64_t token,
+                                                     __m256 (&acc)[tokens][2]) {
+  constexpr int64_t bytes = share_groups / 2 * packed_block_bytes(K::format);
+  const int64_t groups = x.cols / group_cols;
+  const uint8_t* block = tile + unit_bytes(K::format);
+  for (int64_t g = 0; g < groups; g += share_groups, block += bytes) {
+    for (int64_t line = 0; line < bytes; line += 64) _mm_prefetch(block + prefetch_ahead + line, _MM_HINT_T0);
+    add_share_block<K, tokens>(PackedSource<K>{block}, tokens_at(x, token, g), groups - g, acc);
+  }
+  scale_rows(tile, acc);
+}
+
+template <class K, int tokens>
+[[gnu::always_inline]] inline void stream_blocks(const uint8_t* block, const Activations& all, int64_t token,
+                                                 __m256 (&acc)[tokens][2]) {
+  constexpr PackedFormat f = K::format;
+  for (int64_t b = 0; b < all.cols / f.block_cols; ++b, block += packed_block_bytes(f)) {
+    for (int64_t line = 0; line < packed_block_bytes(f); line += 64) _mm_prefetch(block + prefetch_ahead + line, _MM_HINT_T0);
+    const Tokens x = tokens_at(all, token, b * block_groups(f));
+    if constexpr (is_k_quant(K::type)) add_k_block<K, tokens>(PackedSource<K>{block}, x, acc);
+    else add_block<K, tokens>(PackedSource<K>{block}, x, acc);
+  }
+}
+
 // Decode: the packed weights in the order they lie.
 template <class K, int tokens>
 [[gnu::flatten]] void stream(const MatmulTask& task, int64_t token) {
-  constexpr PackedFormat f = K::format;
-  const int64_t blocks = task.weights->cols / f.block_cols;
   const auto* block = reinterpret_cast<const uint8_t*>(task.weights->data) +
                       task.row_begin / tile_rows * packed_tile_bytes(K::type, task.weights->cols);
   for (int64_t row = task.row_begin; row < task.row_end; row += tile_rows) {
     __m256 acc[tokens][2];
     unroll<tokens>([&](auto t) { acc[t.value][0] = acc[t.value][1] = _mm256_setzero_ps(); });
-    for (int64_t b = 0; b < blocks; ++b, block += packed_block_bytes(f)) {
-      for (int64_t line = 0; line < packed_block_bytes(f); line += 64)
-        _mm_prefetch(block + prefetch_ahead + line, _MM_HINT_T0);
-      const Tokens x = tokens_at(*task.x, token, b * block_groups(f));
-      if constexpr (is_k_quant(K::type)) add_k_block<K, tokens>(PackedSource<K>{block}, x, acc);
-      else add_block<K, tokens>(PackedSource<K>{block}, x, acc);
-    }
+    if constexpr (is_row_scaled(K::type)) stream_row_scaled<K>(block, *task.x, token, acc);
+    else stream_blocks<K>(block, *task.x, token, acc);
+    block += packed_tile_bytes(K::type, task.weights->cols);
     store(task, row, token, acc);
   }
 }
@@ -79,6 +109,23 @@ void unpack_scales(const PackedSource<K>& source, int64_t block, PanelTile& pane
   }
 }
 
+// Row-scaled types: up to 4 blocks from `source` on.
+template <class K>
+void unpack_pairs(const PackedSource<K>& source, int64_t pairs, PanelTile& panel) {
+  const auto store = [](auto* to, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(to), v); };
+  for (int64_t i = 0; i < pairs; ++i)
+    unroll<2>([&](auto v) {
+      unroll<int(group_quads)>([&](auto q) {
+        for (int half = 0; half < 2; ++half)
+          store(panel.operands + 64 * (2 * (i * group_quads + q.value) + half) + 32 * v.value,
+                source.template row_operand<q.value>(i, half, v.value));
+      });
+      const int64_t at = 2 * (i * tile_rows + v.value * vector_rows);
+      store(panel.k_scales + at, source.row_scale(i, v.value));
+      if constexpr (K::format.has_min) store(panel.corrections + at, source.row_min(i, v.value));
+    });
+}
+
 template <class K>
 void unpack(const uint8_t* tile, int64_t group_begin, int64_t groups, PanelTile& panel) {
   constexpr PackedFormat f = K::format;
@@ -95,6 +142,24 @@ void unpack(const uint8_t* tile, int64_t group_begin, int64_t groups, PanelTile&
   }
 }
 
+// acc += all of a panel's groups.
+template <class K, int tokens>
+[[gnu::always_inline]] inline void add_panel(const PanelTile& panel, const Tokens& x, int64_t groups,
+                                             __m256 (&acc)[tokens][2]) {
+  const auto source = [&](int64_t block) -> PanelSource {
+    const int64_t group = block * block_groups(K::format), at = block * tile_rows;
+    return {panel.operands + group * group_quads * 64, panel.scales + at, panel.mins + at, panel.k_scales, panel.corrections};
+  };
+  if constexpr (is_row_scaled(K::type)) {
+    add_share_block<K, tokens>(source(0), x, groups, acc);
+  } else {
+    for (int64_t b = 0; b < groups / block_groups(K::format); ++b) {
+      if constexpr (is_k_quant(K::type)) add_k_block<K, tokens>(source(b), x, acc);
+      else add_block<K, tokens>(source(b), advanced_groups(x, b * block_groups(K::format)), acc);
+    }
+  }
+}
+
 template <class K, int tokens>
 [[gnu::flatten]] void tile(const PanelTile& panel, const Tokens& x, int64_t groups, bool first, float* out) {
   __m256 acc[tokens][2];
@@ -104,13 +169,7 @@ template <class K, int tokens>
       acc[t.value][v.value] = first ? _mm256_setzero_ps() : _mm256_load_ps(at);
     });
   });
-  for (int64_t b = 0; b < groups / block_groups(K::format); ++b) {
-    const int64_t group = b * block_groups(K::format), at = b * tile_rows;
-    const PanelSource source{panel.operands + group * group_quads * 64, panel.scales + at, panel.mins + at,
-                             panel.k_scales, panel.corrections};
-    if constexpr (is_k_quant(K::type)) add_k_block<K, tokens>(source, x, acc);
-    else add_block<K, tokens>(source, advanced_groups(x, group), acc);
-  }
+  add_panel<K, tokens>(panel, x, groups, acc);
   unroll<tokens>([&](auto t) {
     unroll<2>([&](auto v) { _mm256_store_ps(out + t.value * tile_rows + v.value * 8, acc[t.value][v.value]); });
   });
@@ -136,14 +195,18 @@ void multiply_rows(const MatmulTask& task, int64_t row, int64_t token, int64_t t
     const int64_t count = groups - g < chunk_groups ? groups - g : chunk_groups;
     const Tokens x = tokens_at(*task.x, token, g);
     for (int64_t i = 0; i < tiles; ++i) {
-      unpack<K>(packed + i * tile_bytes, g, count, scratch.panel[i]);
+      const uint8_t* tile = packed + i * tile_bytes;
+      if constexpr (is_row_scaled(K::type))
+        unpack_pairs<K>({tile + unit_bytes(K::format) + g / 2 * packed_block_bytes(K::format)}, (count + 1) / 2, scratch.panel[i]);
+      else unpack<K>(tile, g, count, scratch.panel[i]);
       multiply<K>(scratch.panel[i], x, tokens, count, g == 0, scratch.acc[i]);
     }
   }
   for (int64_t t = 0; t < tokens; ++t)
     for (int64_t i = 0; i < tiles; ++i) {
       const float* acc = scratch.acc[i] + t * tile_rows;
-      const __m256 values[1][2] = {{_mm256_load_ps(acc), _mm256_load_ps(acc + vector_rows)}};
+      __m256 values[1][2] = {{_mm256_load_ps(acc), _mm256_load_ps(acc + vector_rows)}};
+      if constexpr (is_row_scaled(K::type)) scale_rows(packed + i * tile_bytes, values);
       store(task, row + i * tile_rows, token + t, values);
     }
 }
@@ -232,6 +295,7 @@ void quantize(const float* x, int64_t col_begin, int64_t col_end, int64_t token,
     for (int64_t i = col; i < col + out.scale_cols; i += group_cols)
       quantize_group(x + i, largest, token, i / group_cols, out);
   }
+  find_shares_of(col_begin, col_end, token, out);
 }
 
 Tiling tiling(const PackedMatrix& weights, int64_t tokens, int threads) {

@@ -29,6 +29,18 @@ struct PackedSource {
   [[gnu::always_inline]] __m256i operand(int64_t group, int vector) const {
     return quad<K::type, q>(block + group * group_bytes(K::format), vector);
   }
+  // Row-scaled types: `block` is the first of up to 4; of block i a quad's operand, its scales and its mins.
+  [[gnu::always_inline]] const uint8_t* pair(int64_t i) const { return block + i * packed_block_bytes(K::format); }
+  template <int q>
+  [[gnu::always_inline]] __m256i row_operand(int64_t i, int half, int vector) const {
+    return pair_quad<q>(pair(i), half, vector);
+  }
+  [[gnu::always_inline]] __m256i row_scale(int64_t i, int vector) const {
+    return load256(pair(i) + scale_offset(K::format) + 32 * vector);
+  }
+  [[gnu::always_inline]] __m256i row_min(int64_t i, int vector) const {
+    return load256(pair(i) + min_offset(K::format) + 32 * vector);
+  }
   [[gnu::always_inline]] __m256 scale(int vector) const { return block_scale<K::type>(block, vector); }
   [[gnu::always_inline]] __m256 min(int vector) const { return block_min<K::type>(block, vector); }
   // K-quants: scale 2 * pair + which, twice; a pair of what corrects the sum: mins, or scales at a zero point.
@@ -62,6 +74,14 @@ struct PanelSource {
   [[gnu::always_inline]] __m256i correction(int64_t pair, int vector) const {
     return load_int16(corrections + 2 * (pair * tile_rows + vector * vector_rows));
   }
+  template <int q>
+  [[gnu::always_inline]] __m256i row_operand(int64_t i, int half, int vector) const {
+    return load256(operands + 64 * (2 * (i * group_quads + q) + half) + 32 * vector);
+  }
+  [[gnu::always_inline]] __m256i row_scale(int64_t i, int vector) const {
+    return load_int16(k_scales + 2 * (i * tile_rows + vector * vector_rows));
+  }
+  [[gnu::always_inline]] __m256i row_min(int64_t i, int vector) const { return correction(i, vector); }
   [[gnu::always_inline]] static __m256i load_int16(const int16_t* p) {
     return _mm256_load_si256(reinterpret_cast<const __m256i*>(p));
   }
@@ -120,6 +140,58 @@ template <class K, int tokens, class Source>
       if constexpr (K::format.has_min)
         sum = _mm256_fmadd_ps(_mm256_broadcast_ss(x.group_sums_f32 + at), source.min(v.value), sum);
       acc[t.value][v.value] = _mm256_fmadd_ps(sum, x_scale, acc[t.value][v.value]);
+    });
+  });
+}
+
+// sums += the dot products of two groups and 8 rows, each times its share and its weights' scale. They fit int16.
+template <class K, int vector, int tokens, class Source>
+[[gnu::always_inline]] inline void add_pair(const Source& source, int64_t pair, const Tokens& x,
+                                            __m256i (&sums)[tokens][2]) {
+  __m256i narrow[tokens][2];
+  unroll<int(group_quads)>([&](auto q) {
+    const __m256i w[2] = {source.template row_operand<q.value>(pair, 0, vector),
+                          source.template row_operand<q.value>(pair, 1, vector)};
+    unroll<tokens>([&](auto t) {
+      const int8_t* values = x.pairs + t.value * pair_stride(x.groups) + 2 * pair * group_cols;
+      const __m256i value = broadcast64(values + 8 * q.value);
+      unroll<2>([&](auto half) {
+        const __m256i products = _mm256_maddubs_epi16(w[half.value], value);
+        __m256i& total = narrow[t.value][half.value];
+        total = q.value == 0 ? products : _mm256_add_epi16(total, products);
+        asm("" : "+x"(total));  // as in add_dots
+      });
+    });
+  });
+  unroll<tokens>([&](auto t) {
+    const int64_t at = t.value * share_stride(x.groups) + 2 * pair;
+    const __m256i start = broadcast64(x.starts + at);
+    __m256i dots[2];
+    unroll<2>([&](auto half) {
+      dots[half.value] = _mm256_add_epi32(start, _mm256_madd_epi16(narrow[t.value][half.value], _mm256_set1_epi16(1)));
+    });
+    const __m256i shared = _mm256_mulhrs_epi16(_mm256_packs_epi32(dots[0], dots[1]), broadcast32(x.shares + at));
+    __m256i& sum = sums[t.value][vector];
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(shared, source.row_scale(pair, vector)));
+    if constexpr (K::format.has_min)
+      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(broadcast32(x.sum_shares + at), source.row_min(pair, vector)));
+  });
+}
+
+// acc += up to 8 groups whose integer scales have a unit of the row, all tokens.
+template <class K, int tokens, class Source>
+[[gnu::always_inline]] inline void add_share_block(const Source& source, const Tokens& x, int64_t groups,
+                                                   __m256 (&acc)[tokens][2]) {
+  __m256i sums[tokens][2];
+  unroll<tokens>([&](auto t) { sums[t.value][0] = sums[t.value][1] = _mm256_setzero_si256(); });
+  for (int64_t pair = 0; pair < share_groups / 2 && 2 * pair < groups; ++pair) {
+    add_pair<K, 0>(source, pair, x, sums);
+    add_pair<K, 1>(source, pair, x, sums);
+  }
+  unroll<tokens>([&](auto t) {
+    const __m256 scale = _mm256_broadcast_ss(x.block_scales + t.value * block_stride(x.groups));
+    unroll<2>([&](auto v) {
+      acc[t.value][v.value] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[t.value][v.value]), scale, acc[t.value][v.value]);
     });
   });
 }

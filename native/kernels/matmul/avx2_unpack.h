@@ -50,6 +50,18 @@ template <WeightType type, int q>
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }
 
+// Row-scaled types: quad q of 4 rows and both groups of a block; half 0: rows 0, 1, 4, 5, half 1: 2, 3, 6, 7 of a vector's.
+template <int q>
+[[gnu::always_inline]] inline __m256i pair_quad(const uint8_t* block, int half, int vector) {
+  const __m256i plane = load256(block + 64 * (4 * half + q % 4) + 32 * vector);
+  return _mm256_and_si256(moved<q / 4 * 4, 0>(plane), _mm256_set1_epi8(15));
+}
+[[gnu::always_inline]] inline __m256i broadcast64(const void* p) {
+  long long value;
+  __builtin_memcpy(&value, p, 8);
+  return _mm256_set1_epi64x(value);
+}
+
 // d of a block, and the min or minus the scale of mins, 8 rows.
 template <WeightType type>
 [[gnu::always_inline]] inline __m256 block_scale(const uint8_t* block, int vector) {

@@ -1,5 +1,6 @@
 // The AVX-512 VNNI matmul's table: which kernel a product takes, how it is dealt, and the quantisation.
 #include "kernels/isa_entries.h"
+#include "kernels/matmul/avx2_shares.h"
 #include "kernels/matmul/avx512_parts.h"
 #include "kernels/matmul/avx512_unpack.h"
 #include "kernels/matmul/blocks.h"
@@ -8,11 +9,9 @@
 namespace sillar::kernels {
 namespace {
 
-// Up to here weights are unpacked anew for each 16 tokens, while more are on their way; a panel pays from there on.
-constexpr int64_t stream_tokens_max = 32;
-
 void matmul(const MatmulTask& task, std::byte* scratch) {
   if (is_float(task.weights->type)) return matmul_float_avx512(task, scratch);
+  if (is_row_scaled(task.weights->type)) return matmul_pairs_avx512(task, scratch);
   if (task.token_end - task.token_begin <= stream_tokens_max) return matmul_stream_avx512(task);
   if (task.weights->type == WeightType::q8_128) return matmul_bytes_avx512(task, scratch);
   matmul_panel_avx512(task, scratch);
@@ -93,8 +92,7 @@ void quantize_four(const float* x, __m128 largest, int64_t token, int64_t group,
   _mm_storeu_ps(out.group_sums_f32 + at, _mm_cvtepi32_ps(four));
 }
 
-void quantize(const float* x, int64_t col_begin, int64_t col_end, int64_t token, const Activations& out) {
-  if (out.f32) __builtin_memcpy(out.f32 + token * out.cols + col_begin, x + col_begin, size_t(col_end - col_begin) * 4);
+void quantize_groups(const float* x, int64_t col_begin, int64_t col_end, int64_t token, const Activations& out) {
   constexpr int64_t four = 4 * group_cols;
   int64_t col = col_begin;
   if (out.scale_cols != group_cols) {
@@ -108,6 +106,12 @@ void quantize(const float* x, int64_t col_begin, int64_t col_end, int64_t token,
     quantize_four(x + col, largest_of_four(x + col), token, col / group_cols, out);
   for (; col + group_cols <= col_end; col += group_cols)
     quantize_group(x + col, largest_of(x + col, group_cols), token, col / group_cols, out);
+}
+
+void quantize(const float* x, int64_t col_begin, int64_t col_end, int64_t token, const Activations& out) {
+  if (out.f32) __builtin_memcpy(out.f32 + token * out.cols + col_begin, x + col_begin, size_t(col_end - col_begin) * 4);
+  quantize_groups(x, col_begin, col_end, token, out);
+  find_shares_of(col_begin, col_end, token, out);
 }
 
 Tiling tiling(const PackedMatrix& weights, int64_t tokens, int threads) {

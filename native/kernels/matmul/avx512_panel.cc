@@ -208,8 +208,6 @@ void panels(const MatmulTask& task, Scratch& scratch) {
 void matmul_panel_avx512(const MatmulTask& task, std::byte* memory) {
   auto& scratch = *reinterpret_cast<Scratch*>(memory);
   switch (task.weights->type) {
-    case WeightType::q4_0: return panels<WeightType::q4_0>(task, scratch);
-    case WeightType::q4_1: return panels<WeightType::q4_1>(task, scratch);
     case WeightType::q5_0: return panels<WeightType::q5_0>(task, scratch);
     case WeightType::q5_1: return panels<WeightType::q5_1>(task, scratch);
     case WeightType::q8_0: return panels<WeightType::q8_0>(task, scratch);
@@ -218,7 +216,7 @@ void matmul_panel_avx512(const MatmulTask& task, std::byte* memory) {
     case WeightType::q4_k: return panels<WeightType::q4_k>(task, scratch);
     case WeightType::q5_k: return panels<WeightType::q5_k>(task, scratch);
     case WeightType::q6_k: return panels<WeightType::q6_k>(task, scratch);
-    default: return;  // float weights go elsewhere
+    default: return;  // others go elsewhere
   }
 }
 

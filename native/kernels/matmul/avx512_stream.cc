@@ -11,8 +11,6 @@
 namespace sillar::kernels {
 namespace {
 
-constexpr int64_t prefetch_ahead = 8192;
-
 // Each group fetches its share of a whole block ahead: the scales at a block's end, too, come in time.
 template <WeightType type>
 [[gnu::always_inline]] inline void prefetch_share(const uint8_t* block, int64_t group) {
@@ -188,8 +186,6 @@ void stream_tokens(const MatmulTask& task) {
 
 void matmul_stream_avx512(const MatmulTask& task) {
   switch (task.weights->type) {
-    case WeightType::q4_0: return stream_tokens<WeightType::q4_0>(task);
-    case WeightType::q4_1: return stream_tokens<WeightType::q4_1>(task);
     case WeightType::q5_0: return stream_tokens<WeightType::q5_0>(task);
     case WeightType::q5_1: return stream_tokens<WeightType::q5_1>(task);
     case WeightType::q8_0: return stream_tokens<WeightType::q8_0>(task);
@@ -199,7 +195,7 @@ void matmul_stream_avx512(const MatmulTask& task) {
     case WeightType::q4_k: return stream_tokens<WeightType::q4_k>(task);
     case WeightType::q5_k: return stream_tokens<WeightType::q5_k>(task);
     case WeightType::q6_k: return stream_tokens<WeightType::q6_k>(task);
-    default: return;  // float weights go elsewhere
+    default: return;  // others go elsewhere
   }
 }
 

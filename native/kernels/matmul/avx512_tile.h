@@ -32,28 +32,30 @@ inline Place place(const MatmulTask& task, int64_t row, int64_t token, int64_t g
           task.out + token * task.out_stride + row};
 }
 
-// Calls tile(Constant<n>, place) for each n tokens of [0, tokens).
-template <int vectors, class Tile>
+// Calls tile(Constant<n>, place) for each n <= most tokens of [0, tokens).
+template <int vectors, int most = token_tile, class Tile>
 [[gnu::always_inline]] inline void for_tiles(const Place& from, int64_t tokens, const Tile& tile) {
   const auto at = [&](int64_t token) -> Place {
     return {from.task, from.row, from.first, from.last, token, advanced(from.x, token), from.acc + token * vectors * tile_rows,
             from.out + token * from.task.out_stride};
   };
   int64_t token = 0;
-  for (; token + token_tile <= tokens; token += token_tile) tile(Constant<token_tile>{}, at(token));
-  if (tokens - token == 2) tile(Constant<2>{}, at(token));
-  if (tokens - token == 1) tile(Constant<1>{}, at(token));
+  for (; token + most <= tokens; token += most) tile(Constant<most>{}, at(token));
+  for (; token + 2 <= tokens; token += 2) tile(Constant<2>{}, at(token));
+  if (token < tokens) tile(Constant<1>{}, at(token));
 }
 
-// Calls rows(Constant<vectors>, row, token, tokens) for each up to 64 rows and 512 tokens of a task.
-template <class Rows>
+// Calls rows(Constant<vectors>, row, token, tokens) for each up to `most` row vectors and 512 tokens of a task.
+// Long rows take fewer tokens at once, for each panel reads all their values from the shared cache.
+template <int most = panel_vectors, class Rows>
 void for_panels(const MatmulTask& task, const Rows& rows) {
-  for (int64_t token = task.token_begin; token < task.token_end; token += token_block) {
-    const int64_t tokens = task.token_end - token < token_block ? task.token_end - token : token_block;
-    for (int64_t row = task.row_begin; row < task.row_end; row += panel_vectors * tile_rows) {
+  const int64_t block = task.x->cols > 8192 ? token_block / 2 : token_block;
+  for (int64_t token = task.token_begin; token < task.token_end; token += block) {
+    const int64_t tokens = task.token_end - token < block ? task.token_end - token : block;
+    for (int64_t row = task.row_begin; row < task.row_end; row += most * tile_rows) {
       const int64_t vectors = (task.row_end - row + tile_rows - 1) / tile_rows;
-      if (vectors >= 4) rows(Constant<4>{}, row, token, tokens);
-      else if (vectors == 3) rows(Constant<3>{}, row, token, tokens);
+      if (vectors >= most) rows(Constant<most>{}, row, token, tokens);
+      else if (vectors == 3) rows(Constant<most < 3 ? most : 3>{}, row, token, tokens);
       else if (vectors == 2) rows(Constant<2>{}, row, token, tokens);
       else rows(Constant<1>{}, row, token, tokens);
     }
@@ -61,13 +63,16 @@ void for_panels(const MatmulTask& task, const Rows& rows) {
 }
 
 // acc += integer dot products of `quads` quads, `quad_step` bytes apart, of row vectors `step` bytes apart; `values`
-// steps by `cols` from token to token.
-template <int quads, int quad_step, int vectors, int tokens>
+// steps by `cols` from token to token, and a quad is `quad_values` of them: 4, or 8 for a pair of groups.
+template <int quads, int quad_step, int quad_values = 4, int vectors, int tokens>
 [[gnu::always_inline]] inline void add_dots(const uint8_t* operands, int64_t step, const int8_t* values, int64_t cols,
                                             __m512i (&acc)[tokens][vectors]) {
   unroll<quads>([&](auto q) {
     __m512i value[tokens];
-    unroll<tokens>([&](auto t) { value[t.value] = broadcast32(values + t.value * cols + 4 * q.value); });
+    unroll<tokens>([&](auto t) {
+      const int8_t* at = values + t.value * cols + quad_values * q.value;
+      value[t.value] = quad_values == 8 ? broadcast64(at) : broadcast32(at);
+    });
     unroll<vectors>([&](auto r) {
       const __m512i operand = load512(operands + r.value * step + q.value * quad_step);
       unroll<tokens>([&](auto t) {

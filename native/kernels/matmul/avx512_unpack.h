@@ -95,6 +95,22 @@ template <int zero_point>
   return _mm512_dpwssd_epi32(_mm512_setzero_si512(), pairs, _mm512_set1_epi16(-zero_point));
 }
 
+// Row-scaled types: the unsigned operand of quad q for 8 rows and both groups of a block.
+template <int q>
+[[gnu::always_inline]] inline __m512i pair_quad(const uint8_t* block, int half) {
+  return _mm512_and_si512(moved<q / 4 * 4, 0>(load512(block + 64 * (4 * half + q % 4))), _mm512_set1_epi8(15));
+}
+[[gnu::always_inline]] inline __m512i broadcast64(const void* p) {
+  long long value;
+  __builtin_memcpy(&value, p, 8);
+  return _mm512_set1_epi64(value);
+}
+// sum + the dot products of 16 rows and both groups, each times its share and its weights' scale. They fit int16.
+[[gnu::always_inline]] inline __m512i add_scaled_pair(__m512i sum, __m512i half0, __m512i half1, __m512i shares,
+                                                      __m512i scales) {
+  return _mm512_dpwssd_epi32(sum, _mm512_mulhrs_epi16(_mm512_packs_epi32(half0, half1), shares), scales);
+}
+
 // Sums over a k-quant's block of what its scales cannot give: of min_i * sum_i; or, to take off a zero point, of
 // scale_i * sum_i. sum_i: of the activations that scale i belongs to.
 constexpr int correction_pairs(PackedFormat f) { return block_scale_count(f) / 2; }

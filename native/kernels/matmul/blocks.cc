@@ -153,10 +153,10 @@ void dequantize_row(const WeightView& src, int64_t row, float* out) {
     const float d = f16_to_f32(block.d);
     const float m = f.has_min ? f16_to_f32(block.m) : 0;
     for (int64_t i = 0; i < info->block; ++i) {
-      const float scale = f.scale_bytes ? d * float(block.scales[i / group]) : d;
-      const float value = scale * float(block.values[i] - f.zero_point);
+      const float scale = is_k_quant(src.type) ? d * float(block.scales[i / group]) : d;
+      const float value = scale * float(block.values[i] - (f.has_min ? 0 : f.zero_point));
       if (!f.has_min) out[i] = value;
-      else out[i] = f.scale_bytes ? value - m * float(block.mins[i / group]) : value + m;
+      else out[i] = is_k_quant(src.type) ? value - m * float(block.mins[i / group]) : value + m;
     }
   }
 }

@@ -2,6 +2,7 @@
 #include <cassert>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "base/half.h"
@@ -26,7 +27,7 @@ void put_quad(int bits, int q, int64_t row, const uint8_t* values, int shift, ui
 void put_scales(const PackedFormat& f, const PlainBlock& block, int64_t row, uint8_t* dst) {
   std::memcpy(dst + d_offset(f) + 2 * row, &block.d, 2);
   if (f.has_min) std::memcpy(dst + m_offset(f) + 2 * row, &block.m, 2);
-  if (!f.scale_bytes) return;
+  if (f.scale_bytes == 0) return;
   for (int64_t i = 0; i < block_scale_count(f); ++i) {
     uint8_t& scale = dst[scale_offset(f) + paired_at(i, row)];
     scale = uint8_t(block.scales[i]);
@@ -58,6 +59,52 @@ void pack_tile(const WeightView& src, int64_t row_begin, int64_t rows, uint8_t* 
     for (int64_t r = 0; r < rows; ++r) {
       decode_block(src.type, src.data + ((row_begin + r) * blocks + b) * info->block_bytes, block);
       put_block(f, block, r, dst);
+    }
+  }
+}
+
+// A row of q4_0 or q4_1 as d * (q - 8) + m.
+struct RowScales {
+  std::vector<float> d, m;  // of each group
+  float unit = 0;           // the finest in which each d has 12 bits and sign and each m / 8 too; NaN if one is not finite
+};
+
+RowScales row_scales(const PackedFormat& f, const std::vector<PlainBlock>& groups) {
+  constexpr float most = 4095;
+  RowScales out;
+  bool finite = true;
+  for (const PlainBlock& group : groups) {
+    const float d = f16_to_f32(group.d), m = f.has_min ? f16_to_f32(group.m) + float(f.zero_point) * d : 0;
+    out.d.push_back(d);
+    out.m.push_back(m);
+    finite = finite && std::isfinite(d) && std::isfinite(m);
+    out.unit = std::fmax(out.unit, std::fmax(std::fabs(d), std::fabs(m) / float(share_sum_factor)) / most);
+  }
+  if (!finite) out.unit = std::numeric_limits<float>::quiet_NaN();
+  return out;
+}
+
+void pack_row_scaled_tile(const WeightView& src, int64_t row_begin, int64_t rows, uint8_t* dst) {
+  const PackedFormat f = packed_format(src.type);
+  const int64_t group_bytes_in_file = weight_type_info(uint32_t(src.type))->block_bytes;
+  std::memset(dst, 0, size_t(packed_tile_bytes(src.type, src.cols)));
+  std::vector<PlainBlock> groups(size_t(src.cols / group_cols));
+  for (int64_t r = 0; r < rows; ++r) {
+    const std::byte* row = src.data + (row_begin + r) * int64_t(groups.size()) * group_bytes_in_file;
+    for (size_t g = 0; g < groups.size(); ++g) decode_block(src.type, row + int64_t(g) * group_bytes_in_file, groups[g]);
+    const RowScales scales = row_scales(f, groups);
+    std::memcpy(dst + 4 * r, &scales.unit, 4);
+    for (size_t g = 0; g < groups.size(); ++g) {
+      uint8_t* block = dst + unit_bytes(f) + int64_t(g) / 2 * packed_block_bytes(f);
+      for (int64_t i = 0; i < group_cols; ++i)
+        block[row_scaled_byte_at(r, int64_t(g) % 2 * group_cols + i)] |= uint8_t(groups[g].values[i] << i / 16 * 4);
+      const auto put = [&](int64_t offset, float value) {
+        const auto integer = int16_t(std::nearbyintf(value / scales.unit));
+        std::memcpy(block + offset + 2 * paired_at(int64_t(g) % 2, r), &integer, 2);
+      };
+      if (!(scales.unit > 0)) continue;
+      put(scale_offset(f), scales.d[g]);
+      if (f.has_min) put(min_offset(f), scales.m[g] / float(share_sum_factor));
     }
   }
 }
@@ -105,7 +152,7 @@ size_t packed_bytes(WeightType type, int64_t rows, int64_t cols) {
 
 WeightType type_for_batches(WeightType type, int64_t cols) {
   const PackedFormat f = packed_format(type);
-  const bool coarse = f.block_cols == group_cols && f.low_bits < 8;
+  const bool coarse = f.block_cols <= 64 && f.low_bits < 8 && !is_float(type);
   return coarse && cols % packed_format(WeightType::q8_128).block_cols == 0 ? WeightType::q8_128 : type;
 }
 
@@ -118,18 +165,24 @@ void pack_rows(const WeightView& src, WeightType type, int64_t row_begin, int64_
     auto* tile = reinterpret_cast<uint8_t*>(dst + row / tile_rows * tile_bytes);
     if (type != src.type) pack_q8_128_tile(src, row, rows, tile);
     else if (is_float(type)) pack_float_tile(src, row, rows, tile);
+    else if (is_row_scaled(type)) pack_row_scaled_tile(src, row, rows, tile);
     else pack_tile(src, row, rows, tile);
   }
 }
 
 int64_t activation_scale_cols(WeightType type) {
-  return is_float(type) ? group_cols : packed_format(type).block_cols;
+  return is_float(type) || is_row_scaled(type) ? group_cols : packed_format(type).block_cols;
+}
+
+int64_t activation_block_cols(WeightType type) {
+  return is_row_scaled(type) ? share_groups * group_cols : activation_scale_cols(type);
 }
 
 size_t activation_bytes(int64_t tokens, int64_t cols, bool keep_f32) {
   const size_t n = size_t(tokens), groups = size_t(cols / group_cols);
+  const size_t shares = size_t(share_stride(int64_t(groups))), blocks = size_t(block_stride(int64_t(groups)));
   return rounded(n * size_t(cols)) + 3 * rounded(n * groups * 4) + rounded(n * groups * 2) +
-         (keep_f32 ? rounded(n * size_t(cols) * 4) : 0);
+         rounded(n * size_t(pair_stride(int64_t(groups)))) + rounded(n * shares * 4) + 2 * rounded(n * shares * 2) + rounded(n * blocks * 4) + (keep_f32 ? rounded(n * size_t(cols) * 4) : 0);
 }
 
 Activations bind_activations(std::byte* memory, int64_t tokens, int64_t cols, bool keep_f32) {
@@ -147,6 +200,11 @@ Activations bind_activations(std::byte* memory, int64_t tokens, int64_t cols, bo
   out.sums = reinterpret_cast<int16_t*>(take(n * groups * 4));
   out.group_sums = reinterpret_cast<int16_t*>(take(n * groups * 2));
   out.group_sums_f32 = reinterpret_cast<float*>(take(n * groups * 4));
+  out.pairs = reinterpret_cast<int8_t*>(take(n * size_t(pair_stride(int64_t(groups)))));
+  out.starts = reinterpret_cast<int32_t*>(take(n * size_t(share_stride(int64_t(groups))) * 4));
+  out.shares = reinterpret_cast<int16_t*>(take(n * size_t(share_stride(int64_t(groups))) * 2));
+  out.sum_shares = reinterpret_cast<int16_t*>(take(n * size_t(share_stride(int64_t(groups))) * 2));
+  out.block_scales = reinterpret_cast<float*>(take(n * size_t(block_stride(int64_t(groups))) * 4));
   if (keep_f32) out.f32 = reinterpret_cast<float*>(take(n * size_t(cols) * 4));
   return out;
 }

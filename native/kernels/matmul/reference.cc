@@ -2,6 +2,7 @@
 // weight at a time.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/half.h"
 #include "kernels/isa_entries.h"
@@ -63,8 +64,37 @@ float add_k_block(const PackedFormat& f, const uint8_t* block, int64_t row, cons
   return std::fmaf(t, *x.scales, acc);
 }
 
+int16_t load_s16(const uint8_t* p) { return int16_t(load_u16(p)); }
+
+int32_t times_share(int32_t value, int16_t share) { return (value * share + (1 << 14)) >> 15; }
+
+// One output of a matrix whose integer scales have a unit of the row.
+float dot_row_scaled(const PackedFormat& f, const uint8_t* tile, int64_t row, const Activations& x, int64_t token) {
+  const int64_t groups = x.cols / group_cols;
+  float acc = 0, unit;
+  std::memcpy(&unit, tile + 4 * row, 4);
+  for (int64_t begin = 0; begin < groups; begin += share_groups) {
+    const Tokens at = tokens_at(x, token, begin);
+    int32_t total = 0;
+    for (int64_t g = 0; g < std::min(share_groups, groups - begin); ++g) {
+      const uint8_t* block = tile + unit_bytes(f) + (begin + g) / 2 * packed_block_bytes(f);
+      const int64_t scale_at = 2 * paired_at(g % 2, row);
+      int32_t dot = at.starts[g];
+      for (int64_t i = 0; i < group_cols; ++i) {
+        const int weight = block[row_scaled_byte_at(row, g % 2 * group_cols + i)] >> i / 16 * 4 & 15;
+        dot += weight * at.pairs[g / 2 * 2 * group_cols + paired_value_at(g % 2 * group_cols + i)];
+      }
+      total += load_s16(block + scale_offset(f) + scale_at) * times_share(dot, at.shares[g]);
+      if (f.has_min) total += load_s16(block + min_offset(f) + scale_at) * at.sum_shares[g];
+    }
+    acc = std::fmaf(float(total), *at.block_scales, acc);
+  }
+  return acc * unit;
+}
+
 // One output of a quantised matrix.
 float dot_quantized(const PackedFormat& f, const uint8_t* tile, int64_t row, const Activations& x, int64_t token) {
+  if (f.block_cols == 64) return dot_row_scaled(f, tile, row, x, token);
   float acc = 0;
   for (int64_t b = 0; b < x.cols / f.block_cols; ++b, tile += packed_block_bytes(f)) {
     const Tokens at = tokens_at(x, token, b * block_groups(f));
@@ -126,6 +156,26 @@ void quantize_group(const float* x, float largest, int64_t token, int64_t group,
   out.group_sums_f32[at] = float(sums[0] + sums[1]);
 }
 
+// The shares of the `count` groups of a block from `group` on; an odd one is filled up with zero.
+void find_shares(int64_t token, int64_t group, int64_t count, const Activations& out) {
+  const int64_t groups = out.cols / group_cols;
+  const float* scales = out.scales + token * groups + group;
+  const float largest = *std::max_element(scales, scales + count);
+  const float inverse = largest > 0 ? share_most / largest : 0;
+  const int64_t at = token * share_stride(groups) + group;
+  for (int64_t g = 0; g < share_stride(count); ++g) {
+    const float share = g < count ? scales[g] * inverse : 0;  // NaN beside an infinite one: 0
+    out.shares[at + g] = share > 0 ? int16_t(std::fmin(std::nearbyintf(share), share_most)) : int16_t(0);
+    const int32_t sum = g < count ? out.group_sums[token * groups + group + g] : 0;
+    for (int64_t i = 0; i < group_cols; ++i)
+      out.pairs[token * pair_stride(groups) + (group + g) / 2 * 2 * group_cols + paired_value_at(g % 2 * group_cols + i)] =
+          g < count ? out.values[token * out.cols + (group + g) * group_cols + i] : int8_t(0);
+    out.starts[at + g] = -row_scaled_zero_point * sum;
+    out.sum_shares[at + g] = int16_t(times_share(int32_t(share_sum_factor) * sum, out.shares[at + g]));
+  }
+  out.block_scales[token * block_stride(groups) + group / share_groups] = largest * (share_one / share_most);
+}
+
 void quantize(const float* x, int64_t col_begin, int64_t col_end, int64_t token, const Activations& out) {
   if (out.f32) std::copy(x + col_begin, x + col_end, out.f32 + token * out.cols + col_begin);
   for (int64_t col = col_begin; col + out.scale_cols <= col_end; col += out.scale_cols) {
@@ -134,6 +184,9 @@ void quantize(const float* x, int64_t col_begin, int64_t col_end, int64_t token,
     for (int64_t i = col; i < col + out.scale_cols; i += group_cols)
       quantize_group(x + i, largest, token, i / group_cols, out);
   }
+  if (out.block_cols != share_groups * group_cols) return;
+  for (int64_t col = col_begin; col < col_end; col += out.block_cols)
+    find_shares(token, col / group_cols, std::min(share_groups, (col_end - col) / group_cols), out);
 }
 
 Tiling tiling(const PackedMatrix& weights, int64_t tokens, int threads) {

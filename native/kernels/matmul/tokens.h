@@ -12,21 +12,39 @@ struct Tokens {
   const int16_t* sums;
   const int16_t* group_sums;
   const float* group_sums_f32;
+  const int8_t* pairs;
+  const int32_t* starts;
+  const int16_t* shares;
+  const int16_t* sum_shares;
+  const float* block_scales;
   int64_t cols, groups;  // steps from token to token
 };
 
+// pairs, starts, shares, sum_shares and block_scales: of the block that `group` lies in.
 static inline Tokens tokens_at(const Activations& x, int64_t token, int64_t group) {
   const int64_t groups = x.cols / group_cols, at = token * groups + group;
+  const int64_t block = group / share_groups, share = token * share_stride(groups) + block * share_groups;
+  const int64_t pair = token * pair_stride(groups) + block * share_groups * group_cols;
   return {x.values + token * x.cols + group * group_cols, x.scales + at, x.sums + 2 * at, x.group_sums + at,
-          x.group_sums_f32 + at, x.cols, groups};
+          x.group_sums_f32 + at, x.pairs + pair, x.starts + share,
+          x.shares + share, x.sum_shares + share,
+          x.block_scales + token * block_stride(groups) + block, x.cols, groups};
 }
 
+// The same from `n` groups on, within a block.
 static inline Tokens advanced_groups(const Tokens& x, int64_t n) {
-  return {x.values + n * group_cols, x.scales + n, x.sums + 2 * n, x.group_sums + n, x.group_sums_f32 + n, x.cols, x.groups};
+  Tokens out = x;
+  out.values += n * group_cols, out.scales += n, out.sums += 2 * n, out.group_sums += n, out.group_sums_f32 += n;
+  return out;
 }
 
 static inline Tokens advanced(const Tokens& x, int64_t tokens) {
-  return advanced_groups(x, tokens * x.groups);
+  Tokens out = advanced_groups(x, tokens * x.groups);
+  out.pairs += tokens * pair_stride(x.groups);
+  out.starts += tokens * share_stride(x.groups), out.shares += tokens * share_stride(x.groups);
+  out.sum_shares += tokens * share_stride(x.groups);
+  out.block_scales += tokens * block_stride(x.groups);
+  return out;
 }
 
 }  // namespace sillar::kernels
