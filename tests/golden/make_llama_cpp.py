@@ -16,9 +16,9 @@ is nearly a tie. A test therefore judges a parting of the two engines by the tru
 
 `close` lists the truth's tokens within 1 nat of its best and their log-probabilities (1/1000 nats) for
 each step with a gap below 1 nat. Where our token differs from output[step] after an equal prefix, the
-parting is a near-tie if both tokens are in close[step] and within BOUND of the best of them; BOUND is the test's, and
-should not exceed the order of peer_worst_gap. With the prefix forced to `output`, every
-step can be judged so.
+parting is a near-tie if both tokens are in close[step] and within BOUND of the best of them; BOUND is the
+test's, and should not exceed the order of peer_worst_gap. With the prefix forced to `output`, every step
+can be judged so.
 """
 
 from __future__ import annotations
