@@ -128,12 +128,21 @@ void multiply(const MatmulTask& task, Scratch& scratch) {
   });
 }
 
+// One of several passes over a row tile: each fetches its share of the next tile, so that memory is read all the time.
+struct Pass {
+  int64_t index, count;
+};
+
 // sums += a block of two groups, all tokens.
 template <WeightType type, int tokens>
-[[gnu::always_inline]] inline void stream_pair(const uint8_t* block, const Tokens& x, int64_t pair, __m512i* sums) {
+[[gnu::always_inline]] inline void stream_pair(const uint8_t* block, const uint8_t* next_tile, Pass pass, const Tokens& x,
+                                               int64_t pair, __m512i* sums) {
   constexpr PackedFormat f = packed_format(type);
   for (int64_t line = 0; line < packed_block_bytes(f); line += 64)
     _mm_prefetch(reinterpret_cast<const char*>(block + prefetch_ahead + line), _MM_HINT_T0);
+  if (tokens == 8 && pass.count > 1)
+    for (int64_t line = 64 * pass.index; line < packed_block_bytes(f); line += 64 * pass.count)
+      _mm_prefetch(reinterpret_cast<const char*>(next_tile + line), _MM_HINT_T1);
   __m512i operands[group_quads][2];
   unroll<int(group_quads)>([&](auto q) {
     operands[q.value][0] = pair_quad<q.value>(block, 0), operands[q.value][1] = pair_quad<q.value>(block, 1);
@@ -157,7 +166,7 @@ template <WeightType type, int tokens>
 
 // One row tile, all columns.
 template <WeightType type, int tokens>
-[[gnu::flatten]] void stream_tile(const MatmulTask& task, int64_t row, int64_t token) {
+[[gnu::flatten]] void stream_tile(const MatmulTask& task, int64_t row, int64_t token, Pass pass) {
   constexpr PackedFormat f = packed_format(type);
   const int64_t groups = task.x->cols / group_cols;
   const auto* tile = reinterpret_cast<const uint8_t*>(task.weights->data) +
@@ -170,7 +179,7 @@ template <WeightType type, int tokens>
     __m512i sums[tokens];
     unroll<tokens>([&](auto t) { sums[t.value] = _mm512_setzero_si512(); });
     for (int64_t pair = 0; pair < share_groups / 2 && g + 2 * pair < groups; ++pair, block += packed_block_bytes(f))
-      stream_pair<type, tokens>(block, x, pair, sums);
+      stream_pair<type, tokens>(block, block + packed_tile_bytes(type, task.x->cols), pass, x, pair, sums);
     unroll<tokens>([&](auto t) {
       const __m512 scale = _mm512_set1_ps(x.block_scales[t.value * block_stride(x.groups)]);
       acc[t.value] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[t.value]), scale, acc[t.value]);
@@ -190,10 +199,11 @@ void stream(const MatmulTask& task) {
   for (int64_t row = task.row_begin; row < task.row_end; row += tile_rows)
     for (int64_t token = task.token_begin; token < task.token_end;) {
       const int64_t left = task.token_end - token;
-      if (left >= 8) stream_tile<type, 8>(task, row, token), token += 8;
-      else if (left >= 4) stream_tile<type, 4>(task, row, token), token += 4;
-      else if (left >= 2) stream_tile<type, 2>(task, row, token), token += 2;
-      else stream_tile<type, 1>(task, row, token), token += 1;
+      const Pass pass{(token - task.token_begin) / 8, (task.token_end - task.token_begin) / 8};
+      if (left >= 8) stream_tile<type, 8>(task, row, token, pass), token += 8;
+      else if (left >= 4) stream_tile<type, 4>(task, row, token, pass), token += 4;
+      else if (left >= 2) stream_tile<type, 2>(task, row, token, pass), token += 2;
+      else stream_tile<type, 1>(task, row, token, pass), token += 1;
     }
 }
 

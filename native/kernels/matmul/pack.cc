@@ -69,35 +69,43 @@ struct RowScales {
   float unit = 0;           // the finest in which each d has 12 bits and sign and each m / 8 too; NaN if one is not finite
 };
 
-RowScales row_scales(const PackedFormat& f, const std::vector<PlainBlock>& groups) {
+void find_row_scales(const PackedFormat& f, const std::vector<PlainBlock>& groups, RowScales& out) {
   constexpr float most = 4095;
-  RowScales out;
   bool finite = true;
-  for (const PlainBlock& group : groups) {
-    const float d = f16_to_f32(group.d), m = f.has_min ? f16_to_f32(group.m) + float(f.zero_point) * d : 0;
-    out.d.push_back(d);
-    out.m.push_back(m);
+  out.unit = 0;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const float d = f16_to_f32(groups[g].d), m = f.has_min ? f16_to_f32(groups[g].m) + float(f.zero_point) * d : 0;
+    out.d[g] = d;
+    out.m[g] = m;
     finite = finite && std::isfinite(d) && std::isfinite(m);
     out.unit = std::fmax(out.unit, std::fmax(std::fabs(d), std::fabs(m) / float(share_sum_factor)) / most);
   }
   if (!finite) out.unit = std::numeric_limits<float>::quiet_NaN();
-  return out;
+}
+
+// Adds group `second` of a block's two, one row of it.
+void put_row_scaled(const uint8_t* values, int64_t row, bool second, uint8_t* block) {
+  uint8_t* dst = block + row_scaled_byte_at(row, second ? group_cols : 0);
+  for (int q = 0; q < 4; ++q)
+    for (int c = 0; c < 4; ++c)
+      dst[64 * q + c] = uint8_t(values[4 * q + c] | values[4 * q + c + group_cols / 2] << 4);
 }
 
 void pack_row_scaled_tile(const WeightView& src, int64_t row_begin, int64_t rows, uint8_t* dst) {
   const PackedFormat f = packed_format(src.type);
-  const int64_t group_bytes_in_file = weight_type_info(uint32_t(src.type))->block_bytes;
+  const int64_t file_bytes = weight_type_info(uint32_t(src.type))->block_bytes;
   std::memset(dst, 0, size_t(packed_tile_bytes(src.type, src.cols)));
-  std::vector<PlainBlock> groups(size_t(src.cols / group_cols));
+  const size_t count = size_t(src.cols / group_cols);
+  std::vector<PlainBlock> groups(count);
+  RowScales scales{std::vector<float>(count), std::vector<float>(count)};
   for (int64_t r = 0; r < rows; ++r) {
-    const std::byte* row = src.data + (row_begin + r) * int64_t(groups.size()) * group_bytes_in_file;
-    for (size_t g = 0; g < groups.size(); ++g) decode_block(src.type, row + int64_t(g) * group_bytes_in_file, groups[g]);
-    const RowScales scales = row_scales(f, groups);
+    const std::byte* row = src.data + (row_begin + r) * int64_t(count) * file_bytes;
+    for (size_t g = 0; g < count; ++g) decode_block(src.type, row + int64_t(g) * file_bytes, groups[g]);
+    find_row_scales(f, groups, scales);
     std::memcpy(dst + 4 * r, &scales.unit, 4);
-    for (size_t g = 0; g < groups.size(); ++g) {
+    for (size_t g = 0; g < count; ++g) {
       uint8_t* block = dst + unit_bytes(f) + int64_t(g) / 2 * packed_block_bytes(f);
-      for (int64_t i = 0; i < group_cols; ++i)
-        block[row_scaled_byte_at(r, int64_t(g) % 2 * group_cols + i)] |= uint8_t(groups[g].values[i] << i / 16 * 4);
+      put_row_scaled(groups[g].values, r, g % 2 != 0, block);
       const auto put = [&](int64_t offset, float value) {
         const auto integer = int16_t(std::nearbyintf(value / scales.unit));
         std::memcpy(block + offset + 2 * paired_at(int64_t(g) % 2, r), &integer, 2);
