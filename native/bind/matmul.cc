@@ -41,12 +41,12 @@ WeightView checked_view(uint32_t type, const Bytes& bytes, int64_t cols) {
 
 // Activations that own their memory.
 struct QuantizedRows {
-  QuantizedRows(const kernels::MatmulKernels& table, const Rows& x, bool keep_f32, int64_t scale_cols, int64_t block_cols) {
+  QuantizedRows(const kernels::MatmulKernels& table, const Rows& x, bool keep_f32, int64_t scale_cols, bool shares) {
     const auto tokens = int64_t(x.shape(0)), cols = int64_t(x.shape(1));
     memory = Buffer(kernels::activation_bytes(tokens, cols, keep_f32) + 64);
     view = kernels::bind_activations(memory.data(), tokens, cols, keep_f32);
     view.scale_cols = scale_cols;
-    view.block_cols = block_cols;
+    view.shares_wanted = shares;
     for (int64_t t = 0; t < tokens; ++t) table.quantize(x.data() + t * cols, 0, cols, t, view);
   }
   Buffer memory;
@@ -70,7 +70,7 @@ class Weights {
     const kernels::MatmulKernels& table = named_kernels(isa);
     check_input(x);
     const QuantizedRows rows(table, x, keeps_f32(), kernels::activation_scale_cols(matrix_.type),
-                             kernels::activation_block_cols(matrix_.type));
+                             kernels::wants_shares(matrix_.type));
     const size_t tokens = x.shape(0);
     auto out = new_array<float>({tokens, size_t(matrix_.rows)});
     if (bias) require(int64_t(bias->shape(0)) == matrix_.rows, "bias: one value a row");
@@ -90,7 +90,7 @@ class Weights {
     const kernels::MatmulKernels& table = named_kernels(isa);
     check_input(x);
     const QuantizedRows rows(table, x, keeps_f32(), kernels::activation_scale_cols(matrix_.type),
-                             kernels::activation_block_cols(matrix_.type));
+                             kernels::wants_shares(matrix_.type));
     Buffer out(x.shape(0) * size_t(matrix_.rows) * sizeof(float));
     ThreadPool pool({.threads = threads, .cpus = {}});
     const auto scratch = worker_scratch(table, threads);
@@ -147,7 +147,7 @@ class Weights {
 
 nb::object quantize(const std::string& isa, const Rows& x, int64_t scale_cols) {
   require(scale_cols == 32 || scale_cols == 128 || scale_cols == 256, "scale_cols: 32, 128 or 256");
-  const QuantizedRows rows(named_kernels(isa), x, false, scale_cols, 256);
+  const QuantizedRows rows(named_kernels(isa), x, false, scale_cols, true);
   const size_t tokens = x.shape(0), cols = x.shape(1);
   auto values = new_array<int8_t>({tokens, cols});
   auto scales = new_array<float>({tokens, cols / 32});

@@ -61,19 +61,21 @@ struct Activations {
   int16_t* sums = nullptr;   // [tokens][cols / 16], the sum of each 16 values
   int16_t* group_sums = nullptr;    // [tokens][cols / 32], the sum of each 32 values
   float* group_sums_f32 = nullptr;  // the same, as floats
-  // For q4_0 and q4_1, written where block_cols is 256; an odd last group is filled up with zeros:
+  // For q4_0 and q4_1, written where they are among the readers; an odd last group is filled up with zeros:
   int8_t* pairs = nullptr;        // [tokens][cols / 64, rounded up][8 quads][2 groups][4 values]
   int32_t* starts = nullptr;      // [tokens][cols / 32, rounded up to an even number]: -8 * sum of 32, the zero point's part
   int16_t* shares = nullptr;      // the same shape
   int16_t* sum_shares = nullptr;  // the same: 8 * sum of 32 times its share
   float* block_scales = nullptr;  // [tokens][cols / 256, rounded up]
-  int64_t scale_cols = 32;  // so many columns have one scale
-  int64_t block_cols = 32;  // so many are quantised together: a multiple of scale_cols
+  // What the readers need:
+  int64_t scale_cols = 32;     // so many columns have one scale; all types read coarser ones as well
+  bool shares_wanted = false;  // by q4_0 and q4_1
+  // So many columns are quantised together.
+  int64_t block_cols() const { return shares_wanted ? 256 : scale_cols; }
 };
-// What a type's activations need, of both the most where several types read them.
-// scale_cols: 256 for k-quants, 128 for q8_128, 32 for other types. block_cols: 256 for q4_0 and q4_1 too.
+// 256 for k-quants, 128 for q8_128, 32 for other types.
 int64_t activation_scale_cols(WeightType type);
-int64_t activation_block_cols(WeightType type);
+bool wants_shares(WeightType type);
 size_t activation_bytes(int64_t tokens, int64_t cols, bool keep_f32);
 Activations bind_activations(std::byte* memory, int64_t tokens, int64_t cols, bool keep_f32);
 
@@ -97,7 +99,7 @@ struct Tiling {
 struct MatmulKernels {
   Isa isa;
   // Quantises x[0 .. cols) into row `token` of out (and copies it into out.f32 where that is kept).
-  // [col_begin, col_end): multiples of out.block_cols, or the row's end; a part of the row, so that an epilogue can
+  // [col_begin, col_end): multiples of out.block_cols(), or the row's end; a part of the row, so that an epilogue can
   // quantise its tile.
   void (*quantize)(const float* x, int64_t col_begin, int64_t col_end, int64_t token, const Activations& out);
   void (*matmul)(const MatmulTask& task, std::byte* scratch);

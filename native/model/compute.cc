@@ -84,7 +84,7 @@ void Compute::expanded(const Matrix* gate, const Matrix& up, const kernels::Acti
                        const kernels::Activations& out) const {
   const int64_t width = up.packed.rows;
   kernels::Tiling tiling = table_.matmul->tiling(up.packed, tokens, pool_.size());
-  tiling.rows = std::min((tiling.rows + out.block_cols - 1) / out.block_cols * out.block_cols, width);
+  tiling.rows = std::min((tiling.rows + out.block_cols() - 1) / out.block_cols() * out.block_cols(), width);
   tiling.tokens = std::clamp<int64_t>(max_tile_floats / tiling.rows, 1, tiling.tokens);
   const Grid grid = make_grid(tiling, width, tokens);
   pool_.run(grid.tasks(), [&](int64_t task, int worker) {
@@ -102,7 +102,7 @@ void Compute::expanded_part(const Matrix& up, const kernels::Activations& x, int
   part.x = &x;
   part.token_begin = begin;
   part.token_end = end;
-  const int64_t rows = std::max(part_rows, out.block_cols);
+  const int64_t rows = std::max(part_rows, out.block_cols());
   for (int64_t row = 0; row < up.packed.rows; row += rows) {
     part.row_begin = row;
     part.row_end = std::min(row + rows, up.packed.rows);

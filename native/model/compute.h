@@ -33,10 +33,11 @@ struct Norm {
 // Says which matrices read x, before it is written: some types need coarser scales, or whole blocks.
 inline void add_reader(kernels::Activations& x, const Matrix& m) {
   x.scale_cols = std::max(x.scale_cols, kernels::activation_scale_cols(m.packed.type));
-  x.block_cols = std::max(x.block_cols, kernels::activation_block_cols(m.packed.type));
+  x.shares_wanted = x.shares_wanted || kernels::wants_shares(m.packed.type);
 }
 inline void set_readers(kernels::Activations& x, std::initializer_list<const Matrix*> readers) {
-  x.scale_cols = x.block_cols = 0;
+  x.scale_cols = 0;
+  x.shares_wanted = false;
   for (const Matrix* m : readers) add_reader(x, *m);
 }
 

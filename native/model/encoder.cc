@@ -45,7 +45,7 @@ Encoder::Encoder(const EncoderWeights& weights, const Compute& compute, int64_t 
   using L = EncoderLayer;
   const Hyperparameters& h = w_.h;
   add_readers(act_attended_, w_, {&L::o});
-  narrow_heads_ = act_attended_.block_cols / std::gcd(h.head_dim, act_attended_.block_cols);
+  narrow_heads_ = act_attended_.block_cols() / std::gcd(h.head_dim, act_attended_.block_cols());
   wide_heads_ = std::max<int64_t>(1, 64 / (narrow_heads_ * h.head_dim)) * narrow_heads_;
   chunk_rows_ = std::max(chunk_tokens, h.context);
   heads_.resize(static_cast<size_t>(compute.pool().size()));

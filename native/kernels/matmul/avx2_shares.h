@@ -51,7 +51,7 @@ inline void find_shares(int64_t token, int64_t group, int64_t count, const Activ
 // Of all blocks of columns [col_begin, col_end), where they are wanted.
 inline void find_shares_of(int64_t col_begin, int64_t col_end, int64_t token, const Activations& out) {
   constexpr int64_t block = share_groups * group_cols;
-  if (out.block_cols != block) return;
+  if (!out.shares_wanted) return;
   for (int64_t col = col_begin; col < col_end; col += block)
     find_shares(token, col / group_cols, (col_end - col < block ? col_end - col : block) / group_cols, out);
 }

@@ -150,7 +150,29 @@ void pack_float_tile(const WeightView& src, int64_t row_begin, int64_t rows, uin
   }
 }
 
-size_t rounded(size_t bytes) { return (bytes + 63) / 64 * 64; }
+// Puts one array after the other, each on a cache line; returns the bytes of all.
+size_t lay_out(std::byte* memory, int64_t tokens, int64_t cols, bool keep_f32, Activations& out) {
+  const int64_t groups = cols / group_cols;
+  size_t used = 0;
+  const auto take = [&]<class T>(T*& array, int64_t of_a_token) {
+    array = reinterpret_cast<T*>(memory == nullptr ? nullptr : memory + used);
+    used += (size_t(tokens * of_a_token) * sizeof(T) + 63) / 64 * 64;
+  };
+  out.tokens = tokens;
+  out.cols = cols;
+  take(out.values, cols);
+  take(out.scales, groups);
+  take(out.sums, 2 * groups);
+  take(out.group_sums, groups);
+  take(out.group_sums_f32, groups);
+  take(out.pairs, pair_stride(groups));
+  take(out.starts, share_stride(groups));
+  take(out.shares, share_stride(groups));
+  take(out.sum_shares, share_stride(groups));
+  take(out.block_scales, block_stride(groups));
+  if (keep_f32) take(out.f32, cols);
+  return used;
+}
 
 }  // namespace
 
@@ -182,38 +204,16 @@ int64_t activation_scale_cols(WeightType type) {
   return is_float(type) || is_row_scaled(type) ? group_cols : packed_format(type).block_cols;
 }
 
-int64_t activation_block_cols(WeightType type) {
-  return is_row_scaled(type) ? share_groups * group_cols : activation_scale_cols(type);
-}
+bool wants_shares(WeightType type) { return is_row_scaled(type); }
 
 size_t activation_bytes(int64_t tokens, int64_t cols, bool keep_f32) {
-  const size_t n = size_t(tokens), groups = size_t(cols / group_cols);
-  const size_t shares = size_t(share_stride(int64_t(groups))), blocks = size_t(block_stride(int64_t(groups)));
-  return rounded(n * size_t(cols)) + 3 * rounded(n * groups * 4) + rounded(n * groups * 2) +
-         rounded(n * size_t(pair_stride(int64_t(groups)))) + rounded(n * shares * 4) + 2 * rounded(n * shares * 2) + rounded(n * blocks * 4) + (keep_f32 ? rounded(n * size_t(cols) * 4) : 0);
+  Activations unused;
+  return lay_out(nullptr, tokens, cols, keep_f32, unused);
 }
 
 Activations bind_activations(std::byte* memory, int64_t tokens, int64_t cols, bool keep_f32) {
-  const size_t n = size_t(tokens), groups = size_t(cols / group_cols);
   Activations out;
-  out.tokens = tokens;
-  out.cols = cols;
-  const auto take = [&memory](size_t bytes) {
-    std::byte* at = memory;
-    memory += rounded(bytes);
-    return at;
-  };
-  out.values = reinterpret_cast<int8_t*>(take(n * size_t(cols)));
-  out.scales = reinterpret_cast<float*>(take(n * groups * 4));
-  out.sums = reinterpret_cast<int16_t*>(take(n * groups * 4));
-  out.group_sums = reinterpret_cast<int16_t*>(take(n * groups * 2));
-  out.group_sums_f32 = reinterpret_cast<float*>(take(n * groups * 4));
-  out.pairs = reinterpret_cast<int8_t*>(take(n * size_t(pair_stride(int64_t(groups)))));
-  out.starts = reinterpret_cast<int32_t*>(take(n * size_t(share_stride(int64_t(groups))) * 4));
-  out.shares = reinterpret_cast<int16_t*>(take(n * size_t(share_stride(int64_t(groups))) * 2));
-  out.sum_shares = reinterpret_cast<int16_t*>(take(n * size_t(share_stride(int64_t(groups))) * 2));
-  out.block_scales = reinterpret_cast<float*>(take(n * size_t(block_stride(int64_t(groups))) * 4));
-  if (keep_f32) out.f32 = reinterpret_cast<float*>(take(n * size_t(cols) * 4));
+  lay_out(memory, tokens, cols, keep_f32, out);
   return out;
 }
 

@@ -66,7 +66,8 @@ static constexpr int64_t float_bytes(WeightType type) { return type == WeightTyp
 
 static constexpr bool is_k_quant(WeightType type) { return packed_format(type).block_cols == 256; }
 // Whose integer scales have a unit of the whole row.
-static constexpr bool is_row_scaled(WeightType type) { return packed_format(type).block_cols == 64; }
+static constexpr bool is_row_scaled(PackedFormat f) { return f.block_cols == 64; }
+static constexpr bool is_row_scaled(WeightType type) { return is_row_scaled(packed_format(type)); }
 
 // Bytes of one group's planes, and where its high plane begins.
 static constexpr int64_t low_plane_bytes(PackedFormat f) { return f.low_bits * 64; }
@@ -82,10 +83,10 @@ static constexpr int64_t paired_at(int64_t i, int64_t row) { return i / 2 * 2 * 
 static constexpr int64_t d_offset(PackedFormat f) { return block_groups(f) * group_bytes(f); }
 static constexpr int64_t m_offset(PackedFormat f) { return d_offset(f) + 32; }
 static constexpr int64_t scale_offset(PackedFormat f) {
-  return d_offset(f) + (f.block_cols == 64 ? 0 : f.has_min ? 64 : 32);
+  return d_offset(f) + (is_row_scaled(f) ? 0 : f.has_min ? 64 : 32);
 }
 static constexpr int64_t min_offset(PackedFormat f) {
-  return scale_offset(f) + block_groups(f) * tile_rows * (f.block_cols == 64 ? 2 : 1);
+  return scale_offset(f) + block_groups(f) * tile_rows * (is_row_scaled(f) ? 2 : 1);
 }
 static constexpr int64_t packed_block_bytes(PackedFormat f) {
   const int64_t bytes = scale_offset(f) + block_groups(f) * f.scale_bytes * tile_rows;
@@ -93,7 +94,7 @@ static constexpr int64_t packed_block_bytes(PackedFormat f) {
 }
 
 // Bytes before the blocks of 16 packed rows, and of all of them.
-static constexpr int64_t unit_bytes(PackedFormat f) { return f.block_cols == 64 ? 4 * tile_rows : 0; }
+static constexpr int64_t unit_bytes(PackedFormat f) { return is_row_scaled(f) ? 4 * tile_rows : 0; }
 static constexpr int64_t packed_tile_bytes(WeightType type, int64_t cols) {
   const PackedFormat f = packed_format(type);
   if (f.block_cols == 1) return cols * tile_rows * float_bytes(type);

@@ -94,7 +94,7 @@ float dot_row_scaled(const PackedFormat& f, const uint8_t* tile, int64_t row, co
 
 // One output of a quantised matrix.
 float dot_quantized(const PackedFormat& f, const uint8_t* tile, int64_t row, const Activations& x, int64_t token) {
-  if (f.block_cols == 64) return dot_row_scaled(f, tile, row, x, token);
+  if (is_row_scaled(f)) return dot_row_scaled(f, tile, row, x, token);
   float acc = 0;
   for (int64_t b = 0; b < x.cols / f.block_cols; ++b, tile += packed_block_bytes(f)) {
     const Tokens at = tokens_at(x, token, b * block_groups(f));
@@ -184,8 +184,8 @@ void quantize(const float* x, int64_t col_begin, int64_t col_end, int64_t token,
     for (int64_t i = col; i < col + out.scale_cols; i += group_cols)
       quantize_group(x + i, largest, token, i / group_cols, out);
   }
-  if (out.block_cols != share_groups * group_cols) return;
-  for (int64_t col = col_begin; col < col_end; col += out.block_cols)
+  if (!out.shares_wanted) return;
+  for (int64_t col = col_begin; col < col_end; col += share_groups * group_cols)
     find_shares(token, col / group_cols, std::min(share_groups, (col_end - col) / group_cols), out);
 }
 
