@@ -16,6 +16,7 @@ def test_packed_weights_are_listed_and_cleared(
 ) -> None:
     monkeypatch.setenv("SILLAR_CACHE", str(tmp_path))
     monkeypatch.setattr(packed_cache, "SMALLEST", 0)
+    monkeypatch.setattr(packed_cache, "DISK_RESERVE", 0)
     model = tmp_path / "a.gguf"
     model.write_bytes(b"weights")
     place = packed_cache.packed_file(model, 100)

@@ -23,6 +23,7 @@ TOKENS = random_tokens(1, 20, 320)
 def model(tmp_path, monkeypatch):
     monkeypatch.setenv("SILLAR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(packed_cache, "SMALLEST", 0)
+    monkeypatch.setattr(packed_cache, "DISK_RESERVE", 0)
     return tiny.write(tmp_path / "tiny.gguf", tiny.Tiny(weights="Q4_0"))
 
 
@@ -100,6 +101,9 @@ def test_clear_frees_what_is_listed(model):
 
 def test_without_room_or_rights_the_model_still_loads(model, monkeypatch, tmp_path):
     truth = run(model, keep_packed=False)
+    monkeypatch.setattr(packed_cache, "DISK_RESERVE", 1 << 62)
+    assert np.array_equal(run(model), truth)
+    assert packed_cache.kept_weights() == []
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     monkeypatch.setenv("SILLAR_CACHE", str(blocked))

@@ -16,7 +16,8 @@ from sillar.hub.cache import cache_dir
 
 SMALLEST = 256 << 20
 """Models below this many packed bytes are packed faster than it pays to keep them."""
-_DISK_RESERVE = 2 << 30
+DISK_RESERVE = 2 << 30
+"""Bytes of the disk that packed weights leave free: keeping them is a convenience, a full disk is not."""
 _SUFFIX = ".packed"
 
 
@@ -50,7 +51,7 @@ def packed_file(model: Path, packed_bytes: int) -> tuple[Path, bytes] | None:
         path = folder / f"{digest[:32]}{_SUFFIX}"
         if path.exists():
             os.utime(path)
-        elif shutil.disk_usage(folder).free < packed_bytes + _DISK_RESERVE:
+        elif shutil.disk_usage(folder).free < packed_bytes + DISK_RESERVE:
             return None
         return path, bytes.fromhex(digest)
     except OSError:
