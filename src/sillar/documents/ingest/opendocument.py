@@ -10,7 +10,7 @@ from typing import Any
 from sillar.documents.document import BlockKind, Document, DocumentBuilder
 from sillar.documents.ingest.package import open_package
 from sillar.documents.ingest.spreadsheet import add_rows
-from sillar.documents.ingest.tables import Row, add_table, looks_like_header
+from sillar.documents.ingest.tables import Row, add_table, looks_like_header, split_titles
 from sillar.errors import DocumentError
 
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
@@ -78,6 +78,9 @@ class _Reader:
         rows = [row for _, row in _rows(table)]
         if not rows:
             return
+        titles = split_titles(rows)
+        add_table(self.builder, rows[:titles])
+        rows = rows[titles:]
         named = headed or (len(rows[0]) > 2 and looks_like_header(rows[0], rows[1:]))
         add_table(self.builder, rows[1:] if named else rows, header=rows[0] if named else None)
 
@@ -89,16 +92,22 @@ class _Reader:
 
 
 def _rows(table: Any) -> Any:
-    """(row number, texts of its cells) of the rows that are shown."""
+    """(row number, texts of its cells); rows that a filter hides are content too."""
     number = 0
+    hanging: dict[int, tuple[int, str]] = {}  # column -> rows that its cell still spans, and its text
     for row in table.iter(f"{_TABLE}table-row"):
         number += 1
-        if row.get(f"{_TABLE}visibility") in ("collapse", "filter"):
-            continue
         cells: list[str] = []
         for cell in row.iterchildren(f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
             text = " ".join(filter(None, (text_of(p) for p in cell.iter(f"{_TEXT}p", f"{_TEXT}h"))))
             repeated = int(cell.get(f"{_TABLE}number-columns-repeated", "1"))
+            spanned = int(cell.get(f"{_TABLE}number-rows-spanned", "1"))
+            if spanned > 1:
+                hanging[len(cells)] = (spanned - 1, text)
+            elif cell.tag == f"{_TABLE}covered-table-cell" and len(cells) in hanging:
+                left, text = hanging.pop(len(cells))
+                if left > 1:
+                    hanging[len(cells)] = (left - 1, text)
             cells += [text] * (min(repeated, _MAX_REPEATED) if text or repeated < _MAX_REPEATED else 1)
         yielded: Row = cells
         yield number, yielded

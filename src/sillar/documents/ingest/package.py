@@ -14,6 +14,7 @@ from lxml import etree
 
 from sillar.errors import DocumentError
 
+LOCKED = "It is encrypted with a password."
 MAX_ENTRIES = 20_000
 MAX_UNPACKED = 512 << 20
 """Bytes that all entries together may declare; no entry yields more than it declares."""
@@ -35,6 +36,8 @@ class Package:
     def read(self, name: str) -> bytes:
         """The bytes of an entry. DocumentError: missing, encrypted, damaged."""
         try:
+            if self.archive.getinfo(name).flag_bits & 1:
+                raise DocumentError(LOCKED, "encrypted")
             return self.archive.read(name)
         except KeyError:
             raise DocumentError(f"It is damaged: {name} is missing.", "damaged") from None
@@ -46,8 +49,10 @@ class Package:
         return parse_xml(self.read(name))
 
 
-def open_package(data: bytes) -> Package:
-    """Opens a zip file. DocumentError: encrypted, damaged, or it would unpack to too much."""
+def open_package(data: bytes, *, locked: bool = False) -> Package:
+    """Opens a zip file; `locked`: also one with encrypted entries, which cannot be read. DocumentError:
+    encrypted, damaged, or it would unpack to too much.
+    """
     if data.startswith(_OLE):
         raise ole_error(data)
     try:
@@ -60,15 +65,15 @@ def open_package(data: bytes) -> Package:
     total = sum(entry.file_size for entry in entries)
     if total > MAX_UNPACKED or (total > _SUSPICIOUS and total > _MAX_RATIO * len(data)):
         raise DocumentError(f"It would unpack to {total >> 20:,} MiB.", "too_large")
-    if any(entry.flag_bits & 1 for entry in entries):
-        raise DocumentError("It is encrypted with a password.", "encrypted")
+    if not locked and any(entry.flag_bits & 1 for entry in entries):
+        raise DocumentError(LOCKED, "encrypted")
     return Package(archive)
 
 
 def ole_error(data: bytes) -> DocumentError:
     """Why a compound file is not read: an encrypted document, or an Office format from before 2007."""
     if data.startswith(_OLE) and "EncryptedPackage".encode("utf-16-le") in data:
-        return DocumentError("It is encrypted with a password.", "encrypted")
+        return DocumentError(LOCKED, "encrypted")
     return DocumentError(
         "It is in a binary Office format from before 2007: save it as .docx, .xlsx or .pptx.", "unsupported"
     )
@@ -86,7 +91,7 @@ def parse_xml(data: bytes) -> Any:
 
 def package_kind(data: bytes) -> str:
     """The media type of a zip file by what is inside; "application/zip" when it is no known package."""
-    package = open_package(data)
+    package = open_package(data, locked=True)
     names = set(package.names())
     if "mimetype" in names:
         return package.read("mimetype")[:100].decode("ascii", "replace").strip()

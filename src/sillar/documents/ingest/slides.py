@@ -1,4 +1,4 @@
-"""PowerPoint presentations into blocks: a heading a slide, its texts and tables, the speaker's notes.
+"""PowerPoint presentations into blocks: a heading a slide, its texts, tables and charts, the speaker's notes.
 Macros are never looked at; hidden slides are left out.
 """
 
@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pptx
@@ -15,11 +16,12 @@ from pptx.exc import PackageNotFoundError, PythonPptxError
 
 from sillar.documents.document import Document, DocumentBuilder
 from sillar.documents.ingest.package import open_package
-from sillar.documents.ingest.tables import Row, add_table
+from sillar.documents.ingest.tables import Row, add_table, split_titles
 from sillar.errors import DocumentError
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 _MAX_DEPTH = 12
+_MAX_CATEGORIES = 500
 _FOOTERS = frozenset({"DATE", "FOOTER", "SLIDE_NUMBER", "HEADER", "SLIDE_IMAGE"})
 
 
@@ -50,6 +52,8 @@ def _add_slide(builder: DocumentBuilder, slide: Any, number: int) -> None:
             continue
         if shape.has_table:
             _add_rows(builder, shape.table, number)
+        elif shape.has_chart:
+            _add_chart(builder, shape.chart, number)
         elif shape.has_text_frame and not _is_footer(shape):
             _add_texts(builder, shape.text_frame, number)
     if slide.has_notes_slide and (notes := slide.notes_slide.notes_text_frame) is not None:
@@ -82,6 +86,33 @@ def _add_texts(builder: DocumentBuilder, frame: Any, number: int) -> None:
 
 
 def _add_rows(builder: DocumentBuilder, table: Any, number: int) -> None:
-    rows: list[Row] = [[cell.text for cell in row.cells] for row in table.rows]
+    rows: list[Row] = []
+    for row in table.rows:
+        above = rows[-1] if rows else ()
+        rows.append([_cell(cell, above[i] if i < len(above) else "") for i, cell in enumerate(row.cells)])
+    titles = split_titles(rows)
+    add_table(builder, rows[:titles], page=number)
+    rows = rows[titles:]
     named = bool(table.first_row) and len(rows) > 1
     add_table(builder, rows[1:] if named else rows, header=rows[0] if named else None, page=number)
+
+
+def _cell(cell: Any, above: str) -> str:
+    """Its text; a cell that goes on from above has the same text."""
+    return above if cell._tc.vMerge else "" if cell._tc.hMerge else cell.text
+
+
+def _add_chart(builder: DocumentBuilder, chart: Any, number: int) -> None:
+    """What a chart shows, as the table that it was made of."""
+    with suppress(KeyError, ValueError, AttributeError, IndexError, TypeError, NotImplementedError):
+        if chart.has_title and chart.chart_title.has_text_frame:
+            _add_texts(builder, chart.chart_title.text_frame, number)
+        for plot in chart.plots:
+            header = ["", *(str(series.name) for series in plot.series)]
+            values = [list(series.values) for series in plot.series]
+            rows = [
+                [str(name), *(f"{column[i]:.10g}" if i < len(column) and column[i] is not None else ""
+                              for column in values)]
+                for i, name in enumerate(list(plot.categories)[:_MAX_CATEGORIES])
+            ]  # fmt: skip
+            add_table(builder, rows, header=header if rows else None, page=number)

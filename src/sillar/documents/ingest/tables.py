@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from sillar.documents.document import DocumentBuilder
 
 _MAX_HEADER = 80
-_VALUE = re.compile(r"[-+(]?[\d.,:/%€$£\s-]+\)?|\S+@\S+|\w+://\S+|true|false|yes|no", re.I)
+_VALUE = re.compile(r"(?=\D*\d)[-+(]?[\d.,:/%€$£\s-]+\)?|\S+@\S+|\w+://\S+|true|false|yes|no", re.I)
 """What stands in cells of data rather than above them: numbers, dates, sums, addresses."""
+_DIGIT = re.compile(r"\d")
 
 Row = Sequence[str]
 
@@ -39,12 +40,31 @@ def _named(cell: str, name: str) -> str:
     return f"{name}: {cell}" if name and name != cell else cell
 
 
+def is_value(cell: str) -> bool:
+    """Whether a cell holds data rather than a name: a number, a date, a sum, an address."""
+    return _VALUE.fullmatch(clean(cell)) is not None
+
+
 def looks_like_header(row: Row, following: Sequence[Row]) -> bool:
     """Whether a first row names columns: most cells filled, short, different, none a value; data follow."""
     cells = [cell for cell in map(clean, row) if cell]
     if len(cells) < max(2, 0.6 * len(row)) or not following or len(set(cells)) < len(cells):
         return False
+    if len(cells) == 2 and any(map(_DIGIT.search, cells)):
+        return False  # a name and its value
     return all(len(cell) <= _MAX_HEADER and not _VALUE.fullmatch(cell) for cell in cells)
+
+
+def split_titles(rows: Sequence[Row]) -> int:
+    """How many rows at a table's head are titles across it: one cell, where the rows below have several."""
+    count = 0
+    while count + 1 < len(rows) and _filled(rows[count]) == 1 and len(rows[count]) > 1:
+        count += 1
+    return count if count < len(rows) and _filled(rows[count]) > 1 else 0
+
+
+def _filled(row: Row) -> int:
+    return sum(1 for cell in row if cell.strip())
 
 
 def add_table(

@@ -21,7 +21,7 @@ from lxml import etree
 
 from sillar.documents.document import BlockKind, Document, DocumentBuilder
 from sillar.documents.ingest.package import open_package, parse_xml
-from sillar.documents.ingest.tables import Row, add_table, looks_like_header
+from sillar.documents.ingest.tables import Row, add_table, looks_like_header, split_titles
 from sillar.errors import DocumentError
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -36,6 +36,7 @@ _SKIPPED = {
 } | {"{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"}
 _BLANK = {qn("w:tab"): " ", qn("w:br"): " ", qn("w:cr"): " ", qn("w:noBreakHyphen"): "-"}
 _MAX_DEPTH = 20
+_MAX_SPAN = 60
 
 for _type in _OTHER_MAIN_TYPES:
     PartFactory.part_type_for.setdefault(_type, DocumentPart)
@@ -148,10 +149,13 @@ class _Reader:
 
     def _table(self, table: Any) -> None:
         rows: list[Row] = []
-        marked = False
-        for row in table.iterchildren(qn("w:tr")):
-            rows.append([self._cell(cell) for cell in row.iterchildren(qn("w:tc"), qn("w:sdt"))])
-            marked = marked or (len(rows) == 1 and _names_columns(row))
+        elements = list(table.iterchildren(qn("w:tr")))
+        for row in elements:
+            rows.append(self._row(row, rows[-1] if rows else ()))
+        titles = split_titles(rows)
+        add_table(self.builder, rows[:titles])
+        rows = rows[titles:]
+        marked = bool(rows) and _names_columns(elements[titles])
         look = table.find(f"{qn('w:tblPr')}/{qn('w:tblLook')}")
         first_row = look is not None and (
             look.get(qn("w:firstRow")) == "1" or bool(int(look.get(qn("w:val"), "0"), 16) & 0x20)
@@ -161,6 +165,19 @@ class _Reader:
             first_row and len(rows) > 2 and len(rows[0]) > 2 and looks_like_header(rows[0], rows[1:])
         )
         add_table(self.builder, rows[1:] if named else rows, header=rows[0] if named else None)
+
+    def _row(self, row: Any, above: Row) -> list[str]:
+        """The cells of a row, each in its column; one that goes on from above has the same text."""
+        cells: list[str] = []
+        for cell in row.iterchildren(qn("w:tc"), qn("w:sdt")):
+            inner = cell if cell.tag == qn("w:tc") else next(cell.iter(qn("w:tc")), cell)
+            merged = inner.find(f"{qn('w:tcPr')}/{qn('w:vMerge')}")
+            goes_on = merged is not None and merged.get(qn("w:val"), "continue") == "continue"
+            text = above[len(cells)] if goes_on and len(cells) < len(above) else self._cell(cell)
+            span = inner.find(f"{qn('w:tcPr')}/{qn('w:gridSpan')}")
+            width = int(span.get(qn("w:val"), "1")) if span is not None else 1
+            cells += [text, *[""] * (min(width, _MAX_SPAN) - 1)]
+        return cells
 
     def _cell(self, cell: Any) -> str:
         parts = []
