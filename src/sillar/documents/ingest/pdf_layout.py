@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from sillar.documents.document import Document, DocumentBuilder
 from sillar.documents.ingest.pdf_bookmarks import Outline, heading_levels
 from sillar.documents.ingest.pdf_contents import without_contents
-from sillar.documents.ingest.pdf_lines import Line, in_margin, is_within
+from sillar.documents.ingest.pdf_lines import Line, is_within
+from sillar.documents.ingest.pdf_running import find_running, without_running
 from sillar.documents.ingest.pdf_tables import PdfTable
 from sillar.documents.ingest.tables import looks_like_header, row_line
 from sillar.documents.language import detect_language, is_stop_word, words
@@ -58,13 +59,8 @@ def build_document(pages: Sequence[Sequence[Line]], outline: Outline, title: str
             "It has hardly any text layer (a scan, or text as drawings?); it would need OCR.", "needs_ocr"
         )
     check_text_layer(text)
-    running = _running_lines(pages)
-    kept = [
-        line
-        for page in pages
-        for line in without_contents(page)
-        if not (in_margin(line) and _shape(line.text) in running)
-    ]
+    running = find_running(pages, _body_size([line for page in pages for line in page]))
+    kept = [line for page in pages for line in without_running(without_contents(page), running)]
     body = _body_size(kept)
     levels = _heading_sizes(kept, body)
     builder = DocumentBuilder("application/pdf", title, len(pages))
@@ -139,20 +135,6 @@ def check_text_layer(text: str) -> None:
             raise DocumentError(
                 "Its text layer is broken (letters that make no words); it would need OCR.", "needs_ocr"
             )
-
-
-def _shape(text: str) -> str:
-    """A line with its digits levelled, so that page numbers repeat."""
-    return re.sub(r"\d+|\b[ivxlc]+\b", "#", " ".join(text.casefold().split()))
-
-
-def _running_lines(pages: Sequence[Sequence[Line]]) -> frozenset[str]:
-    """Shapes of the lines that repeat in the margins of many pages."""
-    counts: Counter[str] = Counter()
-    for page in pages:
-        counts.update({_shape(line.text) for line in page if in_margin(line)})
-    needed = max(3, 0.04 * len(pages))
-    return frozenset(shape for shape, count in counts.items() if count >= needed)
 
 
 def _body_size(lines: Sequence[Line]) -> float:

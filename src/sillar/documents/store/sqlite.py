@@ -37,7 +37,7 @@ from sillar.documents.store.words import WordTables
 
 T = TypeVar("T")
 
-PIPELINE_VERSION = 5
+PIPELINE_VERSION = 6
 """Raised when parsers or chunks change, so that indexes are built anew."""
 
 _PASSAGE = """
