@@ -71,7 +71,7 @@ class HtmlTable:
         self.start_row()
 
     def _waits(self, filled: list[str], lines: tuple[int, int] | None) -> bool:
-        """Keeps a first row of names back; the second one shows by a number or the like that they are names."""
+        """Keeps a first row of names back: a value in the second one shows that they are names."""
         if self.waiting is not None:
             (names, at), self.waiting = self.waiting, None
             below = zip(names, self.row, strict=False)
