@@ -153,9 +153,13 @@ class Chunk:
 
     def contextual(self, title: str) -> str:
         """The text as it is embedded: what it belongs to, then what it says."""
-        path = [part for part in (title, *self.headings) if part]
-        path = [part for i, part in enumerate(path) if part not in path[:i]]
-        return f"{' > '.join(path)[-240:]}\n{self.text}" if path else self.text
+        return in_context(title, self.headings, self.text)
+
+
+def in_context(title: str, headings: Sequence[str], text: str) -> str:
+    """A text below the path of what it belongs to."""
+    path = list(dict.fromkeys(part for part in (title, *headings) if part))
+    return f"{' > '.join(path)[-240:]}\n{text}" if path else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from sillar.documents.language import detect_language
 from sillar.documents.progress import IndexReport, Progress
 from sillar.documents.rebuild import copy_sources, hold
 from sillar.documents.rerank import rerank
-from sillar.documents.search import SearchOptions, search
+from sillar.documents.search import SearchOptions, matches_without_references, search
 from sillar.documents.store import addresses
 from sillar.documents.store.jobs import FileJob, Stage
 from sillar.documents.store.protocol import (
@@ -182,8 +182,7 @@ class Index:
         Each document is committed whole or not at all; after an interruption the next call goes on where
         it ended. Paths that are `unsettled` are left as they are.
         """
-        root = await asyncio.to_thread(_real_folder, folder)
-        started = time.monotonic()
+        root, started = await asyncio.to_thread(_real_folder, folder), time.monotonic()
         async with self.changing(progress, limits):
             source = await self._write(self.store.source, root, collection)
             known = await self._write(self.store.files, source)
@@ -352,6 +351,8 @@ class Index:
         depth = k if reranker is None else max(k, self.options.rerank.candidates)
         find = partial(search, self.store, question, vector, k=depth, access=access, options=self.options)
         passages = await self.read(find)
+        if match := await matches_without_references(question, vector, passages, self.embedder):
+            passages = await self.read(partial(find, instead=match))
         if reranker is not None:
             passages = await rerank(reranker, question, passages, self.options.rerank)
         return passages[:k]

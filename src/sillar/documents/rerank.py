@@ -13,6 +13,7 @@ import numpy as np
 
 from sillar.documents.document import Passage
 from sillar.documents.interfaces import TextReranker
+from sillar.documents.references import without_references
 from sillar.errors import OverloadedError, RequestError
 
 _LETTERS_PER_TOKEN = 4.2  # of English prose, in WordPiece tokens
@@ -46,7 +47,7 @@ async def rerank(
     among = _candidates(reranker, question, passages, options)
     if len(among) < 2:
         return list(passages)
-    texts = [_text(passages[i])[: options.letters] for i in among]
+    texts = [_text(question, passages[i])[: options.letters] for i in among]
     try:
         async with asyncio.timeout(None if math.isinf(options.seconds) else options.seconds):
             scores = await reranker.score(question, texts)
@@ -68,12 +69,13 @@ def _candidates(
     for place, passage in enumerate(passages[: options.candidates]):
         if passage.language != "en" or passage.score < passages[0].score - options.gap:
             continue
-        letters += len(question) + min(len(_text(passage)), options.letters)
+        letters += len(question) + min(len(_text(question, passage)), options.letters)
         if letters / _LETTERS_PER_TOKEN * reranker.token_seconds > options.seconds:
             break
         found.append(place)
     return found
 
 
-def _text(passage: Passage) -> str:
-    return f"{passage.section}\n{passage.text}" if passage.headings else passage.text
+def _text(question: str, passage: Passage) -> str:
+    text = without_references(passage.text, question)
+    return f"{passage.section}\n{text}" if passage.headings else text

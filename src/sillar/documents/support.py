@@ -14,6 +14,7 @@ from sillar.documents.document import Passage
 from sillar.documents.interfaces import TextEmbedder
 from sillar.documents.language import detect_language, stem, words
 from sillar.documents.late_interaction import Interaction, interact
+from sillar.documents.references import without_references
 from sillar.documents.search import query_terms
 from sillar.documents.sentences import spans
 
@@ -181,7 +182,8 @@ async def _gather(
     vector: NDArray[np.float32],
 ) -> _Evidence:
     headings = [passage.headings[-1] if passage.headings else "" for passage in passages]
-    texts = [sentence.text for sentence in sentences] + [heading for heading in headings if heading]
+    own_words = [without_references(sentence.text, question) for sentence in sentences]
+    texts = own_words + [heading for heading in headings if heading]
     vectors, tokens = await embedder.embed_tokens([*texts, *dict.fromkeys((question, own))], "passage")
     similarity = vectors @ vector
     asked = _headings_that_ask(headings, similarity[len(sentences) : len(texts)])
@@ -190,7 +192,12 @@ async def _gather(
     counts = np.full(len(tokens[len(texts)]), _CARRIED_SHARE)
     counts[-len(tokens[-1]) :] = 1.0
     said = interact(tokens[len(texts)], tokens[: len(sentences)], of, counts)
-    coverage = np.array([terms.coverage(sentence.text, sentence.passage.language) for sentence in sentences])
+    coverage = np.array(
+        [
+            terms.coverage(text, sentence.passage.language)
+            for text, sentence in zip(own_words, sentences, strict=True)
+        ]
+    )
     return _Evidence(sentences, similarity[: len(sentences)], coverage, asked[of], said, of)
 
 
