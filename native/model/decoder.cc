@@ -3,6 +3,7 @@
 #include "model/decoder.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "model/layout.h"
 
@@ -70,6 +71,19 @@ void Decoder::step(std::span<const SequenceInput> batch, const LogitsSink& sink)
 }
 
 void Decoder::run_pass(const LogitsSink& sink) {
+  number_rows();
+  embed();
+  attention_.plan(pieces_);
+  for (size_t i = 0; i < w_.layers.size() && tokens_ > 0; ++i) {
+    attention_block(w_.layers[i], static_cast<int64_t>(i));
+    if (tokens_ > 0) ffn_block(w_.layers[i]);
+  }
+  output_rows(sink);
+  pieces_.clear();
+  tokens_ = 0;
+}
+
+void Decoder::number_rows() {
   out_rows_.clear();
   for (size_t i = 0; i < pieces_.size(); ++i) {
     const Piece& piece = pieces_[i];
@@ -78,15 +92,29 @@ void Decoder::run_pass(const LogitsSink& sink) {
       if (t >= piece.first_output()) out_rows_.push_back(static_cast<int32_t>(piece.row + t));
     }
   }
-  embed();
-  attention_.plan(pieces_);
-  for (size_t i = 0; i < w_.layers.size(); ++i) {
-    attention_block(w_.layers[i], static_cast<int64_t>(i));
-    ffn_block(w_.layers[i]);
-  }
-  output_rows(sink);
-  pieces_.clear();
+}
+
+// The rows that make logits move to the front of the pass; the others end here.
+void Decoder::keep_output_rows() {
+  size_t kept = 0;
   tokens_ = 0;
+  for (const Piece piece : pieces_) {
+    const int64_t first = piece.first_output();
+    if (first == piece.count) continue;
+    const Piece rest{piece.sequence, piece.begin + first, piece.count - first, tokens_};
+    const auto move = [&](float* rows, int64_t width) {
+      std::memmove(rows + rest.row * width, rows + (piece.row + first) * width,
+                   static_cast<size_t>(rest.count * width) * sizeof(float));
+    };
+    move(x_, w_.h.hidden);
+    move(cos_, rope_.half());
+    move(sin_, rope_.half());
+    pieces_[kept++] = rest;
+    tokens_ += rest.count;
+  }
+  pieces_.resize(kept);
+  number_rows();
+  attention_.plan(pieces_);
 }
 
 void Decoder::embed() {
@@ -101,13 +129,28 @@ void Decoder::embed() {
 
 void Decoder::attention_block(const DecoderLayer& layer, int64_t index) {
   const Hyperparameters& h = w_.h;
+  // What the last layer makes of a token that draws nothing, nobody reads but its key and value.
+  const bool last = index + 1 == static_cast<int64_t>(w_.layers.size());
+  const bool narrows = last && static_cast<int64_t>(out_rows_.size()) < tokens_;
   set_readers(act_hidden_, {&layer.q, &layer.k, &layer.v});
-  compute_.normalized(x_, h.hidden, {layer.attn_norm, nullptr, h.norm_eps}, tokens_, act_hidden_);
   const Product qkv[] = {{&layer.q, &act_hidden_, q_, h.q_dim(), false},
                          {&layer.k, &act_hidden_, k_, h.kv_dim(), false},
                          {&layer.v, &act_hidden_, v_, h.kv_dim(), false}};
-  compute_.products(qkv, tokens_);
-  rotate_and_store(layer, index);
+  const Norm norm{layer.attn_norm, nullptr, h.norm_eps};
+  compute_.normalized(x_, h.hidden, norm, tokens_, act_hidden_);
+  compute_.products(std::span(qkv).subspan(narrows ? 1 : 0), tokens_);
+  compute_.rows(tokens_, [&](int64_t row, int) {
+    if (!narrows) rotate(q_ + row * h.q_dim(), row, h.heads, layer.q_norm);
+    rotate(k_ + row * h.kv_dim(), row, h.kv_heads, layer.k_norm);
+    store(row, index);
+  });
+  if (narrows) {
+    keep_output_rows();
+    if (tokens_ == 0) return;
+    compute_.normalized(x_, h.hidden, norm, tokens_, act_hidden_);
+    compute_.products(std::span(qkv).first(1), tokens_);
+    compute_.rows(tokens_, [&](int64_t row, int) { rotate(q_ + row * h.q_dim(), row, h.heads, layer.q_norm); });
+  }
   attention_.run(compute_, cache_, index, {q_, attended_, h.q_dim()});
   set_readers(act_attended_, {&layer.o});
   compute_.quantized(attended_, h.q_dim(), tokens_, act_attended_);
@@ -115,32 +158,27 @@ void Decoder::attention_block(const DecoderLayer& layer, int64_t index) {
   compute_.products(out, tokens_);
 }
 
-void Decoder::rotate_and_store(const DecoderLayer& layer, int64_t index) {
+void Decoder::rotate(float* x, int64_t row, int64_t heads, const float* norm) {
   const Hyperparameters& h = w_.h;
   const kernels::VectorKernels& vector = *compute_.table().vector;
-  const auto norm_heads = [&](float* x, int64_t heads, const float* weight) {
+  if (norm != nullptr) {
     for (int64_t i = 0; i < heads; ++i) {
-      vector.rms_norm(x + i * h.head_dim, weight, h.norm_eps, h.head_dim, x + i * h.head_dim);
+      vector.rms_norm(x + i * h.head_dim, norm, h.norm_eps, h.head_dim, x + i * h.head_dim);
     }
-  };
-  compute_.rows(tokens_, [&](int64_t row, int) {
-    float* q = q_ + row * h.q_dim();
-    float* k = k_ + row * h.kv_dim();
-    if (layer.q_norm != nullptr) norm_heads(q, h.heads, layer.q_norm);
-    if (layer.k_norm != nullptr) norm_heads(k, h.kv_heads, layer.k_norm);
-    const float* cos = cos_ + row * rope_.half();
-    const float* sin = sin_ + row * rope_.half();
-    vector.rope(q, cos, sin, h.heads, h.head_dim, h.rotary_dim, h.rope_style);
-    vector.rope(k, cos, sin, h.kv_heads, h.head_dim, h.rotary_dim, h.rope_style);
-    const Piece& piece = piece_of(row);
-    const int64_t position = piece.position() + row - piece.row;
-    const auto block = static_cast<size_t>(
-        piece.sequence->blocks[static_cast<size_t>(position / kernels::kv_block_tokens)]);
-    compute_.table().attention->kv_write(cache_.layout(), k, v_ + row * h.kv_dim(),
-                                         cache_.keys(index) + block * cache_.block_bytes(),
-                                         cache_.values(index) + block * cache_.block_bytes(),
-                                         position % kernels::kv_block_tokens);
-  });
+  }
+  vector.rope(x, cos_ + row * rope_.half(), sin_ + row * rope_.half(), heads, h.head_dim, h.rotary_dim, h.rope_style);
+}
+
+void Decoder::store(int64_t row, int64_t layer) {
+  const int64_t width = w_.h.kv_dim();
+  const Piece& piece = piece_of(row);
+  const int64_t position = piece.position() + row - piece.row;
+  const auto block =
+      static_cast<size_t>(piece.sequence->blocks[static_cast<size_t>(position / kernels::kv_block_tokens)]);
+  compute_.table().attention->kv_write(cache_.layout(), k_ + row * width, v_ + row * width,
+                                       cache_.keys(layer) + block * cache_.block_bytes(),
+                                       cache_.values(layer) + block * cache_.block_bytes(),
+                                       position % kernels::kv_block_tokens);
 }
 
 void Decoder::ffn_block(const DecoderLayer& layer) {

@@ -29,9 +29,12 @@ class Decoder {
 
  private:
   void run_pass(const LogitsSink& sink);
+  void number_rows();
   void embed();
   void attention_block(const DecoderLayer& layer, int64_t index);
-  void rotate_and_store(const DecoderLayer& layer, int64_t index);
+  void keep_output_rows();
+  void rotate(float* x, int64_t row, int64_t heads, const float* norm);
+  void store(int64_t row, int64_t layer);
   void ffn_block(const DecoderLayer& layer);
   void output_rows(const LogitsSink& sink);
   const Piece& piece_of(int64_t row) const { return pieces_[static_cast<size_t>(row_piece_[static_cast<size_t>(row)])]; }
