@@ -66,7 +66,11 @@ def test_a_prompt_keeps_the_streams_steps_under_four_times_their_own(
     steps = run(Clocked(fixed, each, token, slope), 8, 3000)
     assert all(seconds < 4 * quiet for _, seconds in steps)
     settled = steps[len(steps) // 4 : -1]
-    assert all(seconds > 3 * quiet for _, seconds in settled)  # and the prompt gets what that leaves
+    assert all(
+        seconds > min(3 * quiet, 0.085) for _, seconds in settled
+    )  # and the prompt gets what that leaves
+    least = quiet + 16 * (token + 3000 * slope)
+    assert all(seconds < max(0.115, least) for _, seconds in settled)
 
 
 def test_steps_that_nobody_would_notice_are_not_made_shorter() -> None:
@@ -74,9 +78,36 @@ def test_steps_that_nobody_would_notice_are_not_made_shorter() -> None:
     assert all(0.02 < seconds < 0.03 for _, seconds in steps[len(steps) // 2 : -1])
 
 
-def test_no_prompt_holds_slow_streams_for_longer_than_a_quarter_of_a_second() -> None:
-    steps = run(Clocked(0.06, 0.01), 4, 480)
-    assert all(0.15 < seconds < 0.27 for _, seconds in steps[len(steps) // 2 : -1])
+@pytest.mark.parametrize("prompts", [(480,), (480, 480, 480)])
+def test_slow_streams_leave_prompts_half_of_the_time(prompts: tuple[int, ...]) -> None:
+    steps = run(Clocked(0.06, 0.01, 0.004), 4, *prompts)
+    assert all(0.15 < seconds < 0.25 for _, seconds in steps[len(steps) // 2 : -1])
+
+
+def test_what_many_streams_cost_is_learnt_while_prompts_go_on() -> None:
+    cost = StepCost()
+
+    def observe(rows: int, prompt: int, before: float = 0.0, slower: float = 1.0) -> None:
+        cost.observe(
+            rows, prompt, slower * (0.005 + 0.0016 * rows + prompt * (0.0006 + 1.5e-7 * before)), before
+        )
+
+    for past in (0, 512, 1024):
+        observe(0, 512, past + 256)
+    for rows in (1, 2, 3, 1, 2, 1) * 10:
+        observe(rows, 0, slower=1 + rows)  # other work on the machine while several streamed
+    assert (cost.decode_seconds(17) or 0) > 0.08
+    for step in range(120):
+        observe(17, 30 + step % 60, 1000 + 4 * step)
+    assert 0.03 < (cost.decode_seconds(17) or 0) < 0.045  # 0.032 it is
+
+
+def test_a_burst_of_other_work_counts_little() -> None:
+    cost = StepCost()
+    for rows in (1, 2, 3, 4) * 20:
+        cost.observe(rows, 0, 0.005 + 0.0016 * rows)
+    cost.observe(4, 0, 0.5)
+    assert cost.decode_seconds(4) == pytest.approx(0.0114, rel=0.15)
 
 
 def test_a_slow_model_still_takes_16_tokens_of_a_prompt() -> None:
@@ -92,10 +123,9 @@ def test_several_prompts_get_longer_steps() -> None:
 
 def test_alone_a_prompt_takes_long_steps() -> None:
     steps = run(Clocked(0.006, 0.0005), 0, 960)
-    assert max(seconds for _, seconds in steps) < 0.35
-    assert max(tokens for tokens, _ in steps) > 400
+    assert max(tokens for tokens, _ in steps) > 480
     slow = run(Clocked(0.006, 0.003), 0, 960)
-    assert all(seconds < 0.45 for _, seconds in slow[len(slow) // 2 :])
+    assert all(0.4 < seconds < 0.6 for _, seconds in slow[len(slow) // 2 : -1])
 
 
 def test_the_cost_of_a_row_is_learnt_and_unknown_at_first() -> None:
@@ -108,7 +138,7 @@ def test_the_cost_of_a_row_is_learnt_and_unknown_at_first() -> None:
     same = StepCost()
     for _ in range(20):
         same.observe(4, 0, 0.01)  # nothing is learnt of other sizes; of this one everything
-    assert same.decode_seconds(4) == pytest.approx(0.01)
+    assert same.decode_seconds(4) == pytest.approx(0.01, rel=0.01)
 
 
 def test_what_a_prompts_tokens_cost_is_learnt_apart_from_the_streams() -> None:
@@ -117,7 +147,7 @@ def test_what_a_prompts_tokens_cost_is_learnt_apart_from_the_streams() -> None:
         cost.observe(8, 0, 0.012)
     for _ in range(12):
         cost.observe(8, 20, 0.012 + 20 * 0.002)
-    assert cost.decode_seconds(8) == pytest.approx(0.012)
+    assert cost.decode_seconds(8) == pytest.approx(0.012, rel=0.01)
     assert cost.prompt_tokens(0.042, 8) in (14, 15)
     assert cost.prompt_tokens(0.012, 8) == 0
 
@@ -126,7 +156,7 @@ def test_of_a_slow_model_small_steps_say_how_fast_prompts_are() -> None:
     cost = StepCost(first_speed=1000)
     for _ in range(12):
         cost.observe(0, 16, 0.4)
-    assert cost.seconds(16, 0) == pytest.approx(0.4)
+    assert cost.seconds(16, 0) == pytest.approx(0.4, rel=0.01)
 
 
 def test_the_first_speed_follows_from_the_models_size_and_the_machine() -> None:
@@ -134,4 +164,4 @@ def test_the_first_speed_follows_from_the_models_size_and_the_machine() -> None:
     assert 1000 < small < 2200  # 2,200 and 39 are measured on such a machine
     assert 20 < large < 39
     worker = Worker(FakeStepper(), SchedulerOptions(), 0.1, lambda deliveries: None, first_speed=large)
-    assert worker.steady_pace.prompt_seconds(0, 2) == pytest.approx(1 / large)
+    assert 1 < large * worker.steady_pace.prompt_seconds(0, 2) < 1.5  # steps have a share of it

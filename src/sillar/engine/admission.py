@@ -7,12 +7,14 @@ half for the shortest prompt (docs/engine.md).
 from __future__ import annotations
 
 import math
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 
 from sillar.engine.blocks import BlockManager, blocks_for
+from sillar.engine.margin import Margin
 from sillar.engine.pace import Pace
 from sillar.engine.request import BLOCK_TOKENS, GenerationParams
 from sillar.engine.scheduler import FAR_SHORTER
@@ -21,6 +23,7 @@ from sillar.errors import OverloadedError
 
 _FADE = 0.9  # of the mean answer's length, an answer
 _LONGEST = 600  # seconds that a client is told to wait at most
+_TELLING = 0.25  # share of the target from which on a forecast's error says something of the target's
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +39,6 @@ class AdmissionLimits:
     first_token_seconds: float | None = None
 
 
-@dataclass(slots=True)
-class _Entry:
-    """A live request. `new`: tokens of its prompt that nobody had or was computing when it came."""
-
-    sequence: Sequence
-    new: int
-
-    @property
-    def prompt_left(self) -> int:
-        """Tokens until its first, or next, one is drawn; 0: it streams."""
-        pending = self.sequence.pending
-        return 0 if pending <= 1 and self.sequence.generated else min(self.new, pending)
-
-
 @dataclass(frozen=True, slots=True)
 class Wait:
     """What a request would wait for those before it, in seconds; `own`: what its prompt alone takes."""
@@ -58,25 +47,59 @@ class Wait:
     own: float
 
 
+@dataclass(slots=True)
+class _Entry:
+    """A live request. `new`: tokens of its prompt that nobody had or was computing when it came."""
+
+    sequence: Sequence
+    new: int
+    came: float
+    wait: Wait | None
+    """As forecast when it came; None where nothing was, and once its first token is there."""
+
+    @property
+    def prompt_left(self) -> int:
+        """Tokens until its first, or next, one is drawn; 0: it streams."""
+        pending = self.sequence.pending
+        return 0 if pending <= 1 and self.sequence.generated else min(self.new, pending)
+
+
 class Admission:
     """The live requests of an engine, and whether one more may come. Belongs to the event loop's thread.
 
     It reads sequences that the engine's thread changes: numbers that may be a step old.
     """
 
-    def __init__(self, limits: AdmissionLimits, pace: Pace, blocks: Callable[[], BlockManager]) -> None:
+    def __init__(
+        self,
+        limits: AdmissionLimits,
+        pace: Pace,
+        blocks: Callable[[], BlockManager],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._limits = limits
         self._pace = pace
         self._blocks = blocks
+        self._clock = clock
+        self._margin = Margin()
         self._entries: dict[int, _Entry] = {}
         self._answer: float | None = None  # tokens, running mean
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def enter(self, sequence: Sequence) -> None:
-        """From now on it is before others."""
-        self._entries[sequence.number] = _Entry(sequence, self._new_tokens(sequence)[0])
+    def enter(self, sequence: Sequence, wait: Wait | None = None) -> None:
+        """From now on it is before others. `wait`: as check() said."""
+        new, _ = self._new_tokens(sequence)
+        self._entries[sequence.number] = _Entry(sequence, new, self._clock(), wait)
+        self._margin.asked(sequence.params.tenant, refused=False)
+
+    def drew(self, number: int) -> None:
+        """It got a token: its first one says how good the forecast was."""
+        entry, target = self._entries[number], self._limits.first_token_seconds
+        wait, entry.wait = entry.wait, None
+        if wait is not None and target is not None and wait.seconds + wait.own > _TELLING * target:
+            self._margin.came(wait.seconds + wait.own, self._clock() - entry.came)
 
     def leave(self, number: int, *, finished: bool) -> None:
         """It ended, by itself or not."""
@@ -90,25 +113,27 @@ class Admission:
         limits = self._limits
         most = limits.running + limits.waiting
         if len(self._entries) >= most:
-            raise self._overloaded(f"{most} requests are running or waiting.")
+            raise self._overloaded(tenant, f"{most} requests are running or waiting.")
         # One tenant never fills the queue so that the others find it full.
         own = sum(1 for entry in self._entries.values() if entry.sequence.params.tenant == tenant)
         share = limits.running + limits.waiting // 2
         if own >= share and limits.waiting > 1:
-            raise self._overloaded(f"{share} requests of this client are running or waiting.")
+            raise self._overloaded(tenant, f"{share} requests of this client are running or waiting.")
 
-    def check(self, sequence: Sequence) -> None:
+    def check(self, sequence: Sequence) -> Wait | None:
         """Raises OverloadedError where those before it take too long: see AdmissionLimits.
 
-        Nobody is refused where nobody is before it, however long its prompt.
+        Nobody is refused where nobody is before it, however long its prompt. None: nothing was forecast.
         """
         target = self._limits.first_token_seconds
         if target is None or not self._entries:
-            return
+            return None
         wait = self.forecast(sequence)
-        if wait.seconds > max(target - wait.own, wait.own):
+        margin = self._margin.factor(sequence.params.tenant)
+        if margin * wait.seconds > max(target - margin * wait.own, wait.own):
             told = f"The requests before this one take {wait.seconds:.1f} s more."
-            raise self._overloaded(told, wait.seconds)
+            raise self._overloaded(sequence.params.tenant, told, wait.seconds)
+        return wait
 
     def check_places(self, params: GenerationParams, most: int) -> None:
         """Raises OverloadedError where check() would, whatever a prompt of up to `most` tokens holds."""
@@ -117,20 +142,25 @@ class Admission:
             return
         streams, prompts = self._company()
         wait = self._place_seconds(params, 1, self._pace.token_seconds(streams, prompts))
-        if wait > max(target, most * self._pace.prompt_seconds(streams, prompts + 1)):
-            raise self._overloaded(f"All places are taken, for {wait:.1f} s more.", wait)
+        if wait > max(target, most * self._pace.prompt_seconds(streams, prompts + 1, most)):
+            raise self._overloaded(params.tenant, f"All places are taken, for {wait:.1f} s more.", wait)
 
     def forecast(self, sequence: Sequence) -> Wait:
         """What a request that is not in yet would wait."""
         params = sequence.params
         streams, prompts = self._company()
-        price = self._pace.prompt_seconds(streams, prompts + 1)
         new, uncached = self._new_tokens(sequence)
-        left = [(e.sequence.params.tenant, e.prompt_left) for e in self._before(params)]
+        before = [entry for entry in self._before(params) if entry.prompt_left]
+        left = [(e.sequence.params.tenant, e.prompt_left) for e in before]
         ahead = max(0, _tokens_ahead(left, params.tenant, new) + new - uncached)
+        reach = sum(e.prompt_left * (e.sequence.length - e.prompt_left / 2) for e in before)
+        of_those = self._pace.prompt_seconds(
+            streams, prompts + 1, reach / max(1, sum(tokens for _, tokens in left))
+        )
+        price = self._pace.prompt_seconds(streams, prompts + 1, sequence.length - uncached / 2)
         need = blocks_for(sequence.length)
         place = self._place_seconds(params, need, self._pace.token_seconds(streams, prompts))
-        return Wait(max(ahead * price, place), uncached * price)
+        return Wait(max(ahead * of_those, place), uncached * price)
 
     def _company(self) -> tuple[int, int]:
         """How many stream, and how many prompts there are."""
@@ -173,7 +203,8 @@ class Admission:
         left = sequence.limit - sequence.length
         return left if self._answer is None else min(left, max(self._answer, sequence.generated))
 
-    def _overloaded(self, message: str, seconds: float = 1.0) -> OverloadedError:
+    def _overloaded(self, tenant: str, message: str, seconds: float = 1.0) -> OverloadedError:
+        self._margin.asked(tenant, refused=True)
         wait = min(max(1, math.ceil(seconds)), _LONGEST)
         return OverloadedError(f"{message} Try again in {wait} s.", retry_after=wait)
 

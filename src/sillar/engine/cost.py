@@ -1,19 +1,31 @@
-"""What a step costs, learnt from the steps: of one more row, of a prompt's tokens alone and among streams."""
+"""What a step costs, learnt from all steps: a fixed part, the streams' rows, prompts' tokens by their place.
+
+A Kalman filter with four states that drift: steps of streams alone, of prompts alone and of both tell them
+apart, so that how long so many streams take is known while prompts go on. R. E. Kalman, "A New Approach to
+Linear Filtering and Prediction Problems" (1960).
+"""
 
 from __future__ import annotations
 
-_FADE = 0.98
-_LARGE = 48  # a step of so many tokens of prompts alone says how fast prefill is,
-_LONG = 0.1  # and one of so many seconds
-_NEW = 0.4  # how much the newest step with a prompt in it counts: a token costs more the longer its prompt is
-SLOW = 0.05
-"""The same for what is to hold over many steps."""
-_KNOWN = 8  # steps before anything is said of them
-_SMALL = 32  # steps up to here say what one more row costs
+import numpy as np
+from numpy.typing import NDArray
+
 FIRST_SPEED = 1000.0
 """Tokens of prompts a second, where nothing is known of the model."""
 _USED = 0.4
 """Share of a processor's operations that prefill is sure to use, short of what else runs beside it."""
+_SHAPE = np.array([5.7, 1.0, 1.0, 0.25])
+"""The states in units of a prompt's token: a step, a row, a token, what a thousand tokens before it add."""
+_UNSURE = 2.0  # how far off they may be at first, as multiples
+_NOISE = 0.15  # of a step's time, as it comes
+_DRIFT = 0.02  # of a state from step to step
+SLOW = 0.01
+"""The same for what is to hold over many steps."""
+_OUTLIER = 2.0  # deviations: what is more counts as these, since other work on the machine comes in bursts
+_KNOWN = 8  # steps before anything is said of them
+_LEAST = 0.02  # of a step and a row together, that each of them is
+_THOUSAND = 1000
+_SPOKEN_OF = 512  # tokens of a prompt whose speed is told
 
 
 def first_speed(operations: float, peak: float) -> float:
@@ -24,29 +36,37 @@ def first_speed(operations: float, peak: float) -> float:
 class StepCost:
     """Running estimates from the tokens and seconds of past steps. No clock of its own."""
 
-    def __init__(self, row_price: float = 0.15, first_speed: float = FIRST_SPEED, new: float = _NEW) -> None:
+    def __init__(self, first_speed: float = FIRST_SPEED, drift: float = _DRIFT) -> None:
         """`first_speed`: of prompts, in tokens a second, until steps were measured."""
-        self._prior = row_price
-        self._guess = first_speed
-        self._new = new
-        self._alone: float | None = None  # tokens/s of prompts without streams
-        self._among: float | None = None  # seconds that a prompt's token adds to the streams' own step
-        self._n = self._x = self._y = self._xx = self._xy = 0.0
+        self._drift = drift
+        self._states: NDArray[np.float64] = _SHAPE / first_speed
+        self._errors: NDArray[np.float64] = _UNSURE**2 * (
+            np.outer(self._states, self._states) + np.diag(self._states**2)
+        )
+        self._decoded = self._prompted = 0
 
-    def observe(self, rows: int, prompt: int, seconds: float) -> None:
-        """A step fed `rows` tokens of streams (and their drafts) and `prompt` of prompts and took so long."""
-        if prompt and rows:
-            added = max(seconds - (self.decode_seconds(rows) or 0.0), 0.05 * seconds) / prompt
-            self._among = added if self._among is None else self._among + self._new * (added - self._among)
-        elif prompt >= _LARGE or (prompt and seconds >= _LONG):
-            speed = prompt / max(seconds, 1e-6)
-            self._alone = speed if self._alone is None else self._alone + self._new * (speed - self._alone)
-        elif 0 < rows <= _SMALL:
-            self._n = self._n * _FADE + 1
-            self._x = self._x * _FADE + rows
-            self._y = self._y * _FADE + seconds
-            self._xx = self._xx * _FADE + rows * rows
-            self._xy = self._xy * _FADE + rows * seconds
+    def observe(self, rows: int, prompt: int, seconds: float, before: float = 0.0) -> None:
+        """A step fed `rows` tokens of streams (and their drafts) and `prompt` of prompts and took so long.
+
+        `before`: tokens before each of the prompts' tokens, on average.
+        """
+        fed = np.array([1.0, rows, prompt, prompt * before / _THOUSAND])
+        states, errors = self._states, self._errors
+        if self._decoded + self._prompted == 0:  # nothing but the states' proportions was known
+            scale = max(seconds, 1e-9) / float(states @ fed)
+            states, errors = scale * states, scale**2 * errors
+        drifted = np.minimum(self._drift * states, _UNSURE * states - np.sqrt(np.diag(errors))).clip(0)
+        errors = errors + np.diag(drifted**2)
+        expected = float(states @ fed)
+        towards = errors @ fed
+        variance = float(fed @ towards) + (_NOISE * expected) ** 2
+        most = _OUTLIER * variance**0.5
+        states = states + towards / variance * min(max(seconds - expected, -most), most)
+        least = _LEAST * (max(states[0], 0.0) + max(states[1], 0.0) + 1e-9)
+        self._states = np.maximum(states, least * np.array([1.0, 1.0, 0.1, 0.0]))
+        self._errors = errors - np.outer(towards, towards) / variance
+        self._decoded += prompt == 0
+        self._prompted += prompt > 0
 
     def row_price(self, rows: int) -> float:
         """Time of one more row, relative to the time that one of `rows` rows takes, in (0, 1].
@@ -54,53 +74,34 @@ class StepCost:
         Below 1, because what a step reads of the weights is shared. A drafted token pays when it is right
         more often than this.
         """
-        fixed, each = self._fit()
-        return min(1.0, max(0.02, rows * each / (fixed + rows * each)))
+        fixed, each = self._states[:2]
+        return float(min(1.0, max(_LEAST, rows * each / (fixed + rows * each))))
 
     @property
     def prompt_speed(self) -> float | None:
-        """Tokens a second of prompts without streams beside them; None: none was seen yet."""
-        return self._alone
+        """Tokens a second of a prompt without streams beside it; None: none was seen yet."""
+        if self._prompted == 0:
+            return None
+        return _SPOKEN_OF / self.seconds(_SPOKEN_OF, 0, _SPOKEN_OF / 2)
 
     def decode_seconds(self, rows: int) -> float | None:
         """A step that feeds one token to each of so many streams; None: not known yet."""
-        if self._n < _KNOWN:
-            return None
-        fixed, each = self._fit()
-        return fixed + rows * each
+        return None if self._decoded < _KNOWN else self.seconds(0, rows)
 
-    def prompt_tokens(self, seconds: float, rows: int = 0) -> int:
-        """Tokens of prompts that a step with so many tokens of streams can take in that time; may be 0."""
-        free = seconds - (self.decode_seconds(rows) or 0.0) if rows else seconds
-        return max(0, int(free / self._added(rows)))
+    def prompt_tokens(self, seconds: float, rows: int = 0, before: float = 0.0) -> int:
+        """Tokens of prompts that a step with so many tokens of streams can take in that time; may be 0.
 
-    def seconds(self, prompt: int, rows: int) -> float:
-        """A step with so many tokens of prompts and of streams."""
-        quiet = (self.decode_seconds(rows) or 0.0) if rows else 0.0
-        return quiet + prompt * self._added(rows)
+        `before`: tokens before the first of them.
+        """
+        free = seconds - self.seconds(0, rows)
+        return max(0, int(free / self._token(before)))
 
-    def _added(self, rows: int) -> float:
-        """Seconds of one more token of a prompt, alone or among streams."""
-        alone = 1 / (self._alone or self._first_guess())
-        return self._among or alone if rows else alone
+    def seconds(self, prompt: int, rows: int, before: float = 0.0) -> float:
+        """A step with so many tokens of prompts, each with `before` before it on average, and of streams."""
+        fixed, each = self._states[:2]
+        return float(fixed + rows * each + prompt * self._token(before))
 
-    def _first_guess(self) -> float:
-        """Before any prompt was seen: a prompt's token takes no longer than one more row of a decode step."""
-        return self._guess if self._n < _KNOWN else 1 / self._fit()[1]
-
-    def _fit(self) -> tuple[float, float]:
-        """Seconds of a step without rows, and of each row: least squares, or the prior's shares at first."""
-        prior = (1 - self._prior, self._prior)
-        if self._n < _KNOWN:
-            return prior
-        scale = self._y / (prior[0] * self._n + prior[1] * self._x)
-        prior = (scale * prior[0], scale * prior[1])
-        spread = self._n * self._xx - self._x * self._x
-        if spread < 0.5 * self._n:
-            return prior
-        each = (self._n * self._xy - self._x * self._y) / spread
-        fixed = (self._y - each * self._x) / self._n
-        total = max(fixed + each, 1e-9)
-        # Noise may turn either negative; the prior's neighbourhood is never far off.
-        each = max(each, 0.02 * total)
-        return max(total - each, 0.0), each
+    def _token(self, before: float) -> float:
+        """Seconds of one more token of a prompt."""
+        _, _, token, farther = self._states
+        return float(token + farther * before / _THOUSAND)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from sillar.engine.admission import Admission, AdmissionLimits
+from sillar.engine.admission import Admission, AdmissionLimits, Wait
 from sillar.engine.cost import FIRST_SPEED
 from sillar.engine.request import BLOCK_TOKENS, GenerationParams, Stepper, TokenEvent
 from sillar.engine.scheduler import SchedulerOptions, SchedulerStats
@@ -166,12 +166,12 @@ class Engine:
         """
         if self._loop is None:
             raise RuntimeError("start the engine first: async with Engine(...)")
-        sequence = self._checked(prompt, params, follows=follows)
+        sequence, wait = self._checked(prompt, params, follows=follows)
         number = self._next
         self._next += 1
         stream = TokenStream(lambda: self._cancel(number), sequence.usage)
         self._streams[number] = stream
-        self._admission.enter(sequence)
+        self._admission.enter(sequence, wait)
         self._worker.add(sequence)
         return stream
 
@@ -193,15 +193,15 @@ class Engine:
         self._check_open(params.tenant)
         self._admission.check_places(params, most)
 
-    def _checked(self, prompt: Sequence[int], params: GenerationParams, *, follows: bool) -> EngineSequence:
+    def _checked(
+        self, prompt: Sequence[int], params: GenerationParams, *, follows: bool
+    ) -> tuple[EngineSequence, Wait | None]:
         self._check(prompt, params)
         self._check_open(params.tenant)
         room = self.capacity - len(prompt)
         limit = len(prompt) + (room if params.max_tokens is None else min(params.max_tokens, room))
         sequence = EngineSequence(self._next, prompt, params, limit, self._eos_ids)
-        if not follows:
-            self._admission.check(sequence)
-        return sequence
+        return sequence, None if follows else self._admission.check(sequence)
 
     def _check(self, prompt: Sequence[int], params: GenerationParams) -> None:
         if not prompt:
@@ -245,6 +245,8 @@ class Engine:
             stream = self._streams.get(delivery.number)
             if stream is None:  # cancelled meanwhile
                 continue
+            if delivery.events:
+                self._admission.drew(delivery.number)
             if delivery.ended:
                 self._end(delivery.number, finished=delivery.error is None)
             stream.push(delivery.events, delivery.error, delivery.ended)

@@ -68,6 +68,8 @@ class Batch:
     """Sequences that ended with an error of their own while the batch was made."""
     prompt_tokens: int = 0
     """Of `tokens`, those of prompts; the others are of streams, drafts among them."""
+    before: float = 0.0
+    """Tokens before each of the prompts', on average."""
 
 
 class Scheduler:
@@ -258,6 +260,8 @@ class Scheduler:
             if count:
                 self._add(batch, sequence, count, 0)
         batch.prompt_tokens = batch.tokens - rows
+        reach = sum(count * (sequence.computed + count / 2) for sequence, count in shares.items())
+        batch.before = reach / max(1, batch.prompt_tokens)
 
     def _due(self, sequence: Sequence) -> tuple[int, int, int]:
         return (-sequence.params.priority, self.counters.served(sequence.params.tenant), sequence.number)

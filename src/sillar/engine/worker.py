@@ -59,8 +59,8 @@ class Worker:
         self._inbox: SimpleQueue[Command] = SimpleQueue()
         self._closed = False
         self._live: dict[int, Sequence] = {}
-        self.cost = StepCost(first_speed=first_speed)
-        self._steady_cost = StepCost(first_speed=first_speed, new=SLOW)
+        self.cost = StepCost(first_speed)
+        self._steady_cost = StepCost(first_speed, SLOW)
         self.pace = Pace(self.cost, step_seconds, options.budget)
         self.steady_pace = Pace(self._steady_cost, step_seconds, options.budget)
         """By the mean of many steps: for forecasts."""
@@ -137,7 +137,7 @@ class Worker:
             return self._step_each(batch, error)
         seconds = self._clock() - begin
         for cost in (self.cost, self._steady_cost):
-            cost.observe(batch.tokens - batch.prompt_tokens, batch.prompt_tokens, seconds)
+            cost.observe(batch.tokens - batch.prompt_tokens, batch.prompt_tokens, seconds, batch.before)
         return self._delivered(self.scheduler.commit(batch, result))
 
     def _set_limits(self) -> None:
@@ -145,8 +145,10 @@ class Worker:
         running = self.scheduler.running
         streams = sum(1 for sequence in running if sequence.generated)
         prompts = len(running) - streams + len(self.scheduler.waiting)
+        begun = [sequence.computed for sequence in running if sequence.pending > 1]
+        before = sum(begun) / len(begun) if begun else 0.0
         self._options.row_price = self.cost.row_price(max(1, len(running)))
-        self._options.budget = streams + self.pace.tokens(streams, prompts)
+        self._options.budget = streams + self.pace.tokens(streams, prompts, before)
 
     def _step_each(self, batch: Batch, error: Exception) -> list[Delivery]:
         """A step failed: each sequence again on its own, so that only the culprit fails."""
