@@ -67,10 +67,10 @@ def draw_serving(results: Sequence[dict[str, Any]], path: Path) -> None:
         users = [row["users"] for row in result["rows"]]
         for axis, (title, keys) in zip(line, SERVING, strict=True):
             for engine in result["rows"][0]["engines"]:
-                values = [_at(row["engines"][engine], keys) for row in result["rows"]]
+                values = [_at(row["engines"].get(engine), keys) for row in result["rows"]]
                 axis.plot(users, values, marker="o", label=engine)
             axis.set_xscale("log", base=2)
-            axis.set_xticks(users, [str(n) for n in users])
+            axis.set_xticks(users, [f"{n:g}" for n in users])
             axis.set_ylim(bottom=0)
             axis.set_title(title, fontsize=10)
             axis.spines[["top", "right"]].set_visible(False)

@@ -110,6 +110,32 @@ async def test_a_load_over_sockets_gives_up_what_is_not_answered():
     assert load.timing(requests[0]).tokens == 5
 
 
+async def test_a_load_that_cannot_be_carried_any_more_ends_early():
+    server = await asyncio.start_server(refusing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    requests = [Request(0 if number < 2 else 3600, "question", 5, number) for number in range(10)]
+    elapsed = await load.run(port, requests, patience=60, least_good=9)
+    server.close()
+    assert elapsed < 60
+    assert [request.began > 0 for request in requests] == [True] * 2 + [False] * 8
+
+
+async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\n\r\n")
+    writer.close()
+
+
+def test_a_server_sustains_the_heaviest_load_that_it_carried():
+    loads = ((0.1, {"a": True, "b": False}), (0.2, {"a": True}), (0.4, {"a": False}))
+    rows = [
+        {"engines": {name: {"rate_rps": rate, "kept": yes} for name, yes in kept.items()}}
+        for rate, kept in loads
+    ]
+    assert serve.sustained(rows, "a") == 0.2
+    assert serve.sustained(rows, "b") == 0
+
+
 def test_the_table_shows_both_engines_and_a_dash_for_what_is_missing():
     figures = load.figures([received()], window=1, elapsed=2, limits=Limits())
     text = serve.table([{"users": 8, "engines": {"sillar": figures, "llama-server": figures}}])
