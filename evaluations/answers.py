@@ -10,7 +10,7 @@ import asyncio
 import json
 import random
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,20 +71,26 @@ async def evaluate(
     options: AnswerOptions,
     *,
     unanswerable: bool,
+    watch: Callable[[Query, Answer, bool], None] | None = None,
 ) -> dict[str, object]:
-    """The figures of one set."""
+    """The figures of one set. `watch`: gets every answer, and whether its question could be answered."""
     tally = _Tally()
     with tempfile.TemporaryDirectory() as folder:
         async with Index.open(Path(folder) / "index.db", embedder) as index:
             await index.add_documents(questions.name, as_documents(questions.passages))
             await answer(questions.queries[0].text, index, model, options)
             for query in watched(questions.queries, questions.name):
-                tally.answers.append((query, await answer(query.text, index, model, options)))
+                given = await answer(query.text, index, model, options)
+                tally.answers.append((query, given))
+                if watch is not None:
+                    watch(query, given, True)
                 if unanswerable:
                     async with hidden(index, questions, query.gold):
                         refusal = await answer(query.text, index, None, options)
                     tally.unanswerable += 1
                     tally.refused += refusal.abstained
+                    if watch is not None:
+                        watch(query, refusal, False)
     return {"name": questions.name, "queries": len(questions.queries), "passages": len(questions.passages),
             "style": options.style, **tally.figures()}  # fmt: skip
 

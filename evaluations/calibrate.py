@@ -23,7 +23,7 @@ from evaluations.embedding_cache import CachedEmbedder
 from evaluations.hidden import hidden
 from evaluations.models import load_embedder
 from evaluations.progress import watched
-from evaluations.sets import QuestionSet, as_documents, cross_lingual, load_set
+from evaluations.sets import Query, QuestionSet, as_documents, cross_lingual, load_set
 from sillar.documents import calibration as shipped
 from sillar.documents.answer import SEARCHED
 from sillar.documents.index import Index
@@ -62,11 +62,15 @@ async def collect(questions: QuestionSet, embedder: TextEmbedder) -> list[Row]:
         async with Index.open(Path(folder) / "index.db", embedder) as index:
             await index.add_documents(questions.name, as_documents(questions.passages))
             for query in watched(questions.queries, questions.name):
-                article = query.gold[0].split("-")[0]
-                rows.append((await _features(index, query.text), True, article))
+                rows.append((await _features(index, query.text), True, article(query)))
                 async with hidden(index, questions, query.gold):
-                    rows.append((await _features(index, query.text), False, article))
+                    rows.append((await _features(index, query.text), False, article(query)))
     return rows
+
+
+def article(query: Query) -> str:
+    """Which of XQuAD's articles a question is about."""
+    return query.gold[0].split("-")[0]
 
 
 async def _features(index: Index, question: str) -> Mapping[str, float]:

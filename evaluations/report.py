@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from evaluations.curve import draw
 from evaluations.embedding_cache import CachedEmbedder
 from evaluations.models import load_embedder, load_model
 from evaluations.page import render
-from evaluations.sets import QuestionSet, cross_lingual, load_set
-from sillar.documents.answer import AnswerOptions
+from evaluations.sets import Query, QuestionSet, cross_lingual, load_set
+from sillar.documents.answer import Answer, AnswerOptions
 from sillar.documents.index import Index
 from sillar.errors import SillarError
 
@@ -58,18 +59,29 @@ async def faq_figures(_: argparse.Namespace) -> Figures:
 async def quote_figures(arguments: argparse.Namespace) -> Figures:
     embedder = CachedEmbedder(load_embedder())
     options = AnswerOptions(style="quote")
-    rows = []
+    rows, collected = [], []
     for one in pairings(arguments.sets):
-        row = await answers.evaluate(one, embedder, None, options, unanswerable=True)
+        features: list[calibrate.Row] = []
+        row = await answers.evaluate(
+            one, embedder, None, options, unanswerable=True, watch=partial(_add_row, features)
+        )
         rows.append({key: value for key, value in row.items() if not key.endswith("_s")})
+        collected.append(features)
+    _COLLECTED[tuple(arguments.sets)] = collected
     return {"sets": rows}
 
 
 _COLLECTED: dict[tuple[Path, ...], list[list[calibrate.Row]]] = {}
 
 
+def _add_row(rows: list[calibrate.Row], query: Query, given: Answer, there: bool) -> None:
+    rows.append((given.features, there, calibrate.article(query)))
+
+
 async def _collect(files: list[Path]) -> list[list[calibrate.Row]]:
-    """Features of every pairing, computed once a run: the calibration and what ships are read off them."""
+    """Features of every pairing, computed once a run, by the answers themselves where these were measured:
+    the calibration and what ships are read off them.
+    """
     key = tuple(files)
     if key not in _COLLECTED:
         embedder = CachedEmbedder(load_embedder())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -65,6 +65,8 @@ class Answer:
     abstained: bool = False
     support: float = 0.0
     """Probability, 0..1, that the passages answer the question."""
+    features: Mapping[str, float] = field(default_factory=dict, compare=False)
+    """What the calibration weighed for it; see sillar.documents.calibration."""
     asked: str = ""
     """The question as it was searched: a follow-up with what it goes on from."""
     generated: bool = False
@@ -138,7 +140,7 @@ async def stream_answer(
         read=options.passages, own=question, word_vectors=index.word_vectors,
     )  # fmt: skip
     first = 0.0
-    whole = Answer(support=support.probability, timings={"retrieve": retrieved})
+    whole = Answer(support=support.probability, features=support.features, timings={"retrieve": retrieved})
     if not support.sentences or (options.abstain and not support.sufficient):
         first = time.perf_counter() - started
         whole = replace(whole, text=NO_ANSWER.get(language, NO_ANSWER["en"]), abstained=True)

@@ -101,6 +101,17 @@ def stem(word: str, language: str) -> str:
     return str(_stemmer(language).stemWord(word))
 
 
+def other_number(word: str) -> list[str]:
+    """The English singular or plural of a folded word that Snowball's stems keep apart from it: of words
+    without a vowel (SSDs, DVDs) and in -us (CPUs, menus).
+    """
+    if not word.isalpha() or len(word) < 2 or word.endswith("ss"):
+        return []
+    if word.endswith("s"):
+        return [word[:-1]] if len(word) > 2 and stem(word, "en") == word else []
+    return [f"{word}s"] if stem(f"{word}s", "en") == f"{word}s" else []
+
+
 def stems(text: str, language: str) -> list[str]:
     """Stems of all words of a text."""
     return [stem(word, language) for word in words(text)]

@@ -13,13 +13,16 @@ from sillar.documents.document import Passage, in_context
 from sillar.documents.duplicates import fold
 from sillar.documents.fusion import FusionWeights, fuse
 from sillar.documents.interfaces import TextEmbedder
-from sillar.documents.language import detect_language, is_stop_word, stem, stems, words
+from sillar.documents.language import detect_language, is_stop_word, other_number, stem, stems, words
+from sillar.documents.names import literal_names, share_named
 from sillar.documents.references import without_references
 from sillar.documents.rerank import RerankOptions
 from sillar.documents.store.protocol import Access, Candidates
 from sillar.documents.store.sqlite import SqliteStore
 
 _MAX_TERMS = 64
+_NAMES_SHARE = 0.2
+"""As much as BM25 has where question and passages share a language; see FusionWeights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,20 @@ class Match(NamedTuple):
 
 
 def query_terms(question: str, languages: Sequence[str]) -> list[list[str]]:
-    """For each word of the question that carries meaning: itself and its stems in the languages of the
-    index.
+    """For each word of the question that carries meaning: itself, its stems in the languages of the index
+    and, in English, its other number where that has another stem.
     """
     found = list(dict.fromkeys(words(question)))[:_MAX_TERMS]
     kept = [word for word in found if not is_stop_word(word)] or found
-    return [list(dict.fromkeys([word, *(stem(word, language) for language in languages)])) for word in kept]
+    forms = other_number if "en" in languages else _no_forms
+    return [
+        list(dict.fromkeys([word, *(stem(word, language) for language in languages), *forms(word)]))
+        for word in kept
+    ]
+
+
+def _no_forms(_: str) -> list[str]:
+    return []
 
 
 def search(
@@ -76,8 +87,21 @@ def search(
         for i in order
         if (chunk := int(candidates.ids[i])) in found
     ]  # fmt: skip
+    passages = _named_first(passages, literal_names(question))
     overlap = options.duplicate_overlap
     return fold(passages, lambda own, better: len(own & better) >= overlap * max(len(own), len(better)), k)
+
+
+def _named_first(passages: Sequence[Passage], names: Sequence[str]) -> list[Passage]:
+    """What a question names literally counts as its other words together do, where any passage has it."""
+    shares = [share_named(passage.text, names) for passage in passages] if names else []
+    if not any(shares):
+        return list(passages)
+    scored = [
+        replace(passage, score=(1 - _NAMES_SHARE) * passage.score + _NAMES_SHARE * share)
+        for passage, share in zip(passages, shares, strict=True)
+    ]
+    return sorted(scored, key=lambda passage: -passage.score)
 
 
 def _corrected(candidates: Candidates, instead: Mapping[int, Match]) -> Candidates:

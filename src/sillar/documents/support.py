@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sillar.documents.alignment import Frequencies, WordVectors, align, inverse_frequency
+from sillar.documents.answer_kind import LANGUAGES, kind_check
 from sillar.documents.calibration import OTHER_LANGUAGE, SAME_LANGUAGE, probability
 from sillar.documents.document import Passage
 from sillar.documents.interfaces import TextEmbedder
 from sillar.documents.language import detect_language, stem, words
 from sillar.documents.late_interaction import Interaction, interact
+from sillar.documents.names import literal_names, share_named
 from sillar.documents.references import without_references
 from sillar.documents.search import query_terms
 from sillar.documents.sentences import spans
@@ -27,6 +29,10 @@ _ALIGNED_SCORE = 1.0
 """What the question's words, said in another language, add to a sentence's score."""
 _SAID_SCORE = 10.0
 """What the question's tokens, said by a sentence and by its passage, add to the sentence's score."""
+_KIND_SCORE = 0.5
+"""What the time or the number that is asked for adds to a sentence's score; docs/log.md has both figures."""
+_KIND_LOGIT = 6.0
+"""What its lack takes from the logit of support."""
 _CARRIED_SHARE = 0.2
 """What a word that a follow-up takes from the questions before it counts, beside its own words."""
 _NEAR_PASSAGES = 4
@@ -102,13 +108,15 @@ async def find_support(
     if foreign:
         words_of = word_vectors or WordVectors(embedder)
         await evidence.add_foreign(question, terms.language, chosen, words_of, frequencies)
-    scores = evidence.scores(0.15 if foreign else 0.5)
+    holds = _of_the_kind(own, sentences)
+    scores = evidence.scores(0.15 if foreign else 0.5) + _KIND_SCORE * holds
     order = np.argsort(-scores, kind="stable")
     best = int(order[0])
     top = sentences[best].passage
     calibration = OTHER_LANGUAGE if foreign else SAME_LANGUAGE
     features = evidence.features(best, passages, terms.coverage(top.text, top.language))
     logit = calibration.logit(features) + _HEADING_LOGIT * float(evidence.asked[best])
+    logit -= _KIND_LOGIT * float(1.0 - holds[best])
     ranked = [replace(sentences[i], score=float(scores[i])) for i in order]
     return Support(ranked, probability(logit), logit >= calibration.threshold, features)
 
@@ -201,6 +209,14 @@ async def _gather(
     return _Evidence(sentences, similarity[: len(sentences)], coverage, asked[of], said, of)
 
 
+def _of_the_kind(question: str, sentences: Sequence[Sentence]) -> NDArray[np.float64]:
+    """[sentences], 1 where one holds the kind of answer that is asked for, or nobody can tell."""
+    holds = kind_check(question)
+    if holds is None:
+        return np.ones(len(sentences))
+    return np.array([one.passage.language not in LANGUAGES or holds(one.text) for one in sentences], float)
+
+
 def _numbers_found(question: str, text: str) -> float:
     """Share of the question's numbers that a text holds; half when it has none."""
     asked = {word for word in words(question) if any(c.isdigit() for c in word)}
@@ -233,6 +249,7 @@ class _Terms:
         self.language = detect_language(question, languages[0])
         self._terms = [set(term) for term in query_terms(question, [self.language, *languages])]
         asked = set(words(own))
+        self._names = literal_names(question)
         self._counts = [_CARRIED_SHARE if asked.isdisjoint(term) else 1.0 for term in self._terms]
         self._weights = self._counts
 
@@ -248,6 +265,8 @@ class _Terms:
         """Share of the question's weight that occurs in a text, 0..1."""
         found = words(text)
         present = {*found, *(stem(word, language) for word in found)}
-        total = sum(self._weights) or 1.0
         pairs = zip(self._weights, self._terms, strict=True)
-        return sum(weight for weight, term in pairs if term & present) / total
+        said = sum(weight for weight, term in pairs if term & present)
+        named = len(self._names) * max(self._weights, default=1.0)  # a name is as rare as the rarest word
+        total = sum(self._weights) + named
+        return (said + named * share_named(text, self._names)) / (total or 1.0)

@@ -75,6 +75,34 @@ QUESTION_WORDS = word_set(
 )
 """Folded."""
 
+TIME_WORDS = word_set(
+    """
+    january february march april may june july august september october november december monday tuesday
+    wednesday thursday friday saturday sunday century centuries decade decades year years month months week
+    weeks day days hour hours minute minutes noon midnight morning evening night today tomorrow yesterday
+    after before until till since during when whenever once while if always never now soon immediately daily
+    weekly monthly yearly annually
+    enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre lunes martes
+    miercoles jueves viernes sabado domingo siglo siglos decada decadas ano anos mes meses semana semanas dia
+    dias hora horas minuto minutos mediodia medianoche manana tarde noche hoy ayer despues antes hasta desde
+    durante cuando mientras si siempre nunca ahora
+    """
+)
+"""Folded, English and Spanish, as the next: what says when, beside digits."""
+
+NUMBER_WORDS = word_set(
+    """
+    no none zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+    sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred
+    hundreds thousand thousands million millions billion billions half dozen dozens many several few some
+    most all every both once twice
+    uno una un dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince veinte treinta
+    cuarenta cincuenta sesenta setenta ochenta noventa cien ciento cientos mil miles millon millones mitad
+    docena decenas ninguno ninguna muchos muchas varios varias pocos pocas todos todas ambos ambas cada
+    """
+)
+"""What says how many."""
+
 ABBREVIATIONS = word_set(
     """
     a.c approx apr aprox art aug av c ca cap capt cf co col corp d.c dec dept dr dra e.g ed ee.uu ej est
