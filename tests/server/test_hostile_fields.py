@@ -65,6 +65,31 @@ def test_absurd_values_are_answered_400(server: Target, route: str) -> None:
             assert len(answer.content) < 2000
 
 
+HONEST: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"messages": MESSAGES, "max_tokens": 2},
+    **{route: honest for route, (honest, _) in ROUTES.items()},
+    "/v1/rerank": {"query": "x", "documents": ["x"]},
+    "/tokenize": {"prompt": "x"},
+    "/detokenize": {"tokens": [1]},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("route", HONEST)
+def test_numbers_that_are_none_or_without_bounds_in_every_field(server: Target, route: str) -> None:
+    headers = {"content-type": "application/json"}
+    with httpx.Client(base_url=server.url, headers=headers, timeout=20) as client:
+        description = client.get("/openapi.json").json()
+        schema = description["paths"][route]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        fields = description["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["properties"]
+        assert fields
+        for field in fields:
+            for value in (NAN, float("inf"), -float("inf"), 10**400, -(10**400), -(10**9), 1e308):
+                answer = client.post(route, content=json.dumps({**HONEST[route], field: value}))
+                refused = answer.status_code == 400 and len(answer.content) < 2000
+                assert refused or (value == -(10**9) and field == "seed"), (field, value, answer.text[:300])
+
+
 TREE: Any = {"$defs": {"t": {"type": "array", "items": {"$ref": "#/$defs/t"}}}, "$ref": "#/$defs/t"}
 LOOP: Any = {"$defs": {"t": {"$ref": "#/$defs/t"}}, "$ref": "#/$defs/t"}
 
