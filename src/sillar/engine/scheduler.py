@@ -24,7 +24,6 @@ from sillar.engine.spill import KvSpill
 _RESTORED = 16  # blocks read from disk in a step that streams wait for
 FAR_SHORTER = 4
 """A prompt that has so many times fewer tokens left than the one that is due need not wait for it."""
-_GRAIN = 4  # a prompt is cut at multiples of it
 _SCORED_ROWS = 128  # of prompts with log-probabilities in one step: each row is a vocabulary of logits
 
 
@@ -267,15 +266,13 @@ class Scheduler:
         return (-sequence.params.priority, self.counters.served(sequence.params.tenant), sequence.number)
 
     def _chunk(self, sequence: Sequence, given: int, most: int, computing: set[BlockKey]) -> int:
-        """How many tokens more, after `given`, up to `most`: a multiple of the grain, or all pending."""
+        """How many tokens more, after `given`, up to `most`."""
         if given == 0 and not self._skip_cached(sequence, computing):
             return 0
         begin = sequence.computed + given
         if sequence.scores_prompt:
             most = min(most, max(sequence.first_row - begin, 0) + self._scored)
         end = min(begin + most, sequence.length)
-        if end < sequence.length:
-            end = max(begin, end - end % _GRAIN)
         if sequence.scores_prompt:
             self._scored -= max(0, end - max(begin, sequence.first_row))
         if sequence.shares and self.options.prefix_cache:
