@@ -65,7 +65,7 @@ async def test_an_upload_is_found_by_its_owner_only(client, library):
     theirs = await ask(client, "Where does the canary sleep? zirconium cellar", BOB)
     assert "secret" not in json.dumps(theirs)
     document = mine["citations"][0]["document_id"]
-    for path in (f"{document}/text?start=0&end=5", f"{document}/pages/1.png"):
+    for path in (f"{document}/text?start=0&end=5", f"{document}/pages/1.png", f"{document}/sections"):
         assert (await client.get(f"/v1/documents/{path}", headers=BOB)).status_code == 400
     assert (await client.delete(f"/v1/documents/{document}", headers=BOB)).status_code == 400
     assert (await client.delete(f"/v1/documents/{document}", headers=ANA)).status_code == 204
@@ -159,3 +159,16 @@ async def test_the_page_loads_nothing_from_elsewhere_and_needs_no_key(client):
         cached = await client.get(path, headers={"If-None-Match": found.headers["etag"]})
         assert cached.status_code == 304
     assert (await client.get("/js/../run.py")).status_code in (401, 404)
+
+
+async def test_a_document_opens_by_its_sections(client, library):
+    await upload(client, library, "guide.md", "Before.\n\n# One\n\nFirst.\n\n## Two\n\nSecond.\n")
+    rows = (await client.get("/v1/documents", headers=ANA)).json()["data"]
+    number = next(row["id"] for row in rows if row["path"] == "guide.md")
+    whole = (await client.get(f"/v1/documents/{number}/sections", headers=ANA)).json()
+    assert (whole["path"], whole["media_type"], whole["pages"]) == ("guide.md", "text/markdown", 0)
+    assert [row["name"] for row in whole["data"]] == ["", "One", "One > Two"]
+    span = {name: whole["data"][2][name] for name in ("start", "end")}
+    part = await client.get(f"/v1/documents/{number}/text", params=span, headers=ANA)
+    assert "Second." in part.json()["quote"]
+    assert (await client.get("/v1/documents/999999/sections", headers=ANA)).status_code == 400

@@ -61,7 +61,7 @@ def test_an_upload_appears_can_be_asked_and_removed(tab: Any, tmp_path: Path) ->
     assert "lighthouse" in tab.inner_text(".answer")
     tab.click("nav >> text=Documents")
     tab.evaluate("() => { window.confirm = () => true; }")
-    row.get_by_role("button").click()
+    row.get_by_role("button", name="Remove").click()
     row.wait_for(state="detached")
 
 

@@ -14,6 +14,7 @@ from tests.documents.pdf_maker import make_pdf
 from tests.server.live import Live, live_server
 from tests.server.test_handoff import Desk, help_desk
 from tests.web.conftest import HANDBOOK, Open, ask
+from tests.web.test_accessibility import serious
 
 GUARANTEE = "La garantia de los relojes dura veinticinco meses."
 
@@ -124,3 +125,25 @@ def test_an_upload_goes_into_a_collection_and_the_list_shows_that_one_alone(
     tab.get_by_label("Into the collection").fill("../etc")
     drop(tab, "pump.md", b"# Pump\n")
     tab.get_by_text("name has up to 60").wait_for()
+
+
+def test_documents_open_from_their_list_page_by_page_and_section_by_section(
+    open_tab: Open, places: tuple[Live, Desk]
+) -> None:
+    live, _ = places
+    tab = open_tab(f"{live.url}/#documents", bypass_csp=True)
+    drop(tab, "taps.pdf", make_pdf([[(11, 700, f"The text of sheet {n} is about taps.")] for n in (1, 2)]))
+    tab.locator("tr", has_text="taps.pdf").locator("button.link").press("Enter")
+    tab.wait_for_selector("dialog .page img[alt='page 1']")
+    assert tab.get_by_role("button", name="Back").is_disabled()
+    tab.get_by_role("button", name="Next").click()
+    tab.wait_for_selector("dialog .page img[alt='page 2']")
+    assert tab.get_by_role("button", name="Next").is_disabled()
+    tab.get_by_role("button", name="Text", exact=True).click()
+    assert "sheet 2" in tab.inner_text("dialog .passage")
+    tab.keyboard.press("Escape")
+    tab.locator("tr", has_text="handbook.md").get_by_role("button", name="Returns").click()
+    tab.locator("dialog .passage", has_text="within 30 days").wait_for()
+    tab.get_by_label("Section", exact=True).select_option(label="Hours")
+    tab.locator("dialog .passage", has_text="We open at nine").wait_for()
+    assert serious(tab) == []

@@ -135,6 +135,19 @@ def _found(passage: Passage) -> dict[str, Any]:
 
 
 def _reading(routes: APIRouter, library: Library) -> None:
+    @routes.get("/documents/{document}/sections")
+    async def sections(client: Reader, document: Id) -> dict[str, Any]:
+        """What a document is divided into: headings, and where in its text and on which pages each stands."""
+        info, found = await library.sections(client, document)
+        rows = [
+            {"name": " > ".join(section.headings), "start": section.start, "end": section.end,
+             "page": section.page}
+            for section in found
+        ]  # fmt: skip
+        pages = max((section.last_page or 0 for section in found), default=0)
+        return {"title": info.title, "path": info.path, "media_type": info.media_type, "pages": pages,
+                "data": rows}  # fmt: skip
+
     @routes.get("/documents/{document}/text")
     async def text(client: Reader, document: Id, start: Id, end: Id) -> dict[str, Any]:
         """A passage with what stands around it."""

@@ -24,7 +24,8 @@ from sillar.documents.ingest.detect import is_supported
 from sillar.documents.journal import Journal
 from sillar.documents.store import jobs
 from sillar.documents.store.jobs import FileJob
-from sillar.documents.store.protocol import Access, DocumentInfo
+from sillar.documents.store.protocol import Access, DocumentInfo, Section
+from sillar.documents.store.sqlite import SqliteStore
 from sillar.documents.web_copy import is_web, kept_page, pages_folder
 from sillar.engine.embedder import Embedder
 from sillar.errors import ConfigError, RequestError, SillarError
@@ -140,20 +141,29 @@ class Library:
 
     async def document(self, client: Client, document_id: int) -> DocumentInfo:
         """Raises RequestError where the client may see no such document."""
-        info, _ = await self._open(client, document_id, with_text=False)
+        info, _ = await self._open(client, document_id)
         return info
 
     async def text(self, client: Client, document_id: int) -> tuple[DocumentInfo, str]:
         """A document with its text. Raises RequestError where the client may see no such document."""
-        return await self._open(client, document_id, with_text=True)
+        info, store = await self._open(client, document_id)
+        return info, await self.index.read(store.text, document_id)
 
-    async def _open(self, client: Client, document_id: int, *, with_text: bool) -> tuple[DocumentInfo, str]:
+    async def sections(self, client: Client, document_id: int) -> tuple[DocumentInfo, list[Section]]:
+        """A document and what it is divided into. RequestError as `text`."""
+        info, store = await self._open(client, document_id)
+        return info, await self.index.read(store.sections, document_id)
+
+    async def _open(self, client: Client, document_id: int) -> tuple[DocumentInfo, SqliteStore]:
+        """What is known of a document, and the generation that knows it: in the next, the number is another
+        document's.
+        """
         access = await self.access(client)
-        store = self.index.store  # one generation for both: in the next, the number is another document's
+        store = self.index.store
         info = await self.index.read(store.document, document_id, access)
         if info is None:
             raise RequestError("There is no such document.")
-        return info, await self.index.read(store.text, document_id) if with_text else ""
+        return info, store
 
     def path_of(self, info: DocumentInfo) -> Path:
         """Where a document's file lies; of a page of the web, what was fetched."""

@@ -1,4 +1,6 @@
-"""A document read back from the embedded store as it was put there, without its blocks and vectors."""
+"""What is read back from the embedded store: documents as they were put there without their blocks and
+vectors, their texts and sections, passages.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,24 @@ import json
 import os
 import sqlite3
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
-from sillar.documents.document import Chunk, Document
-from sillar.documents.store.protocol import EmbeddedDocument, FileFacts
+from sillar.documents.document import Chunk, Document, Passage
+from sillar.documents.store.protocol import EmbeddedDocument, FileFacts, Section
 
 _DOCUMENT = """
 SELECT d.id, d.title, d.media_type, d.size, d.mtime_ns, d.hash, d.reason, d.kind, d.notes, d.text,
        d.collection
 FROM documents d JOIN sources s ON s.id = d.source_id WHERE s.location = ? AND d.path = ?
+"""
+PASSAGE = """
+SELECT c.id, c.document_id, d.path, d.title, c.headings, c.text, c.start, c.stop, c.page, c.last_page,
+       c.first_line, c.last_line, c.language, c.ordinal
+FROM chunks c JOIN documents d ON d.id = c.document_id
+"""
+_SECTIONS = """
+SELECT start, stop, headings, page, last_page FROM chunks WHERE document_id = ? ORDER BY ordinal
 """
 _CHUNKS = """
 SELECT text, start, stop, headings, page, last_page, first_line, last_line, language
@@ -36,8 +47,37 @@ def load_document(connection: sqlite3.Connection, location: str, path: str) -> E
     return EmbeddedDocument(facts, document, chunks, None)
 
 
+def load_text(connection: sqlite3.Connection, document_id: int) -> str:
+    """The canonical text of a document; "" where there is none."""
+    row = connection.execute("SELECT text FROM documents WHERE id = ?", (document_id,)).fetchone()
+    return zlib.decompress(row[0]).decode("utf-8") if row and row[0] else ""
+
+
+def load_sections(connection: sqlite3.Connection, document_id: int) -> list[Section]:
+    """The sections of a document in its order: chunks in a row under the same headings together."""
+    sections: list[Section] = []
+    for start, end, headings, page, last_page in connection.execute(_SECTIONS, (document_id,)):
+        path = tuple(json.loads(headings))
+        if sections and sections[-1].headings == path:
+            before = sections[-1]
+            sections[-1] = Section(path, before.start, max(before.end, end), before.page, last_page)
+        else:
+            sections.append(Section(path, start, end, page, last_page))
+    return sections
+
+
 def _chunk(cells: tuple[Any, ...]) -> Chunk:
     lines = (cells[6], cells[7]) if cells[6] is not None else None
     return Chunk(
         cells[0], cells[1], cells[2], tuple(json.loads(cells[3])), cells[4], cells[5], lines, cells[8]
     )
+
+
+def passage_of(row: Sequence[Any]) -> Passage:
+    """The passage of a row of PASSAGE, without scores."""
+    lines = (row[10], row[11]) if row[10] is not None else None
+    return Passage(
+        chunk_id=row[0], document_id=row[1], document=os.fsdecode(row[2]), title=row[3],
+        headings=tuple(json.loads(row[4])), text=row[5], start=row[6], end=row[7], page=row[8],
+        last_page=row[9], lines=lines, language=row[12], score=0.0, similarity=0.0, bm25=0.0,
+    )  # fmt: skip

@@ -111,6 +111,17 @@ class DocumentInfo:
     """SHA-256 of the content."""
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What of a document stands under the same headings: `text[start:end]`."""
+
+    headings: tuple[str, ...]
+    start: int
+    end: int
+    page: int | None
+    last_page: int | None
+
+
 class Store(Protocol):
     """Blocking calls, from one thread at a time for each of reading and writing. One call, one
     transaction.

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sillar.documents.document import Chunk, Document, Passage
 from sillar.documents.language import stem, words
 from sillar.documents.store import addresses, jobs
-from sillar.documents.store.load import load_document
+from sillar.documents.store.load import PASSAGE, load_document, load_sections, load_text, passage_of
 from sillar.documents.store.protocol import (
     EVERYTHING,
     Access,
@@ -29,6 +29,7 @@ from sillar.documents.store.protocol import (
     EmbeddedDocument,
     FileFacts,
     FileState,
+    Section,
     StoreCounts,
 )
 from sillar.documents.store.schema import connect, data_version, prepare
@@ -39,13 +40,6 @@ T = TypeVar("T")
 
 PIPELINE_VERSION = 6
 """Raised when parsers or chunks change, so that indexes are built anew."""
-
-_PASSAGE = """
-SELECT c.id, c.document_id, d.path, d.title, c.headings, c.text, c.start, c.stop, c.page, c.last_page,
-       c.first_line, c.last_line, c.language, c.ordinal
-FROM chunks c JOIN documents d ON d.id = c.document_id
-"""
-
 
 _INSERT_DOCUMENT = """
 INSERT INTO documents (source_id, path, title, media_type, size, mtime_ns, hash, reason, kind, notes,
@@ -309,23 +303,26 @@ class SqliteStore:
         """Chunks with where they come from, without scores."""
         allowed, parameters = _allowed(access, "c.collection")
         marks = ",".join("?" * len(chunk_ids))
-        rows = self._reader.execute(f"{_PASSAGE} WHERE c.id IN ({marks}){allowed}", (*chunk_ids, *parameters))
-        return {row[0]: _passage(row) for row in rows}
+        rows = self._reader.execute(f"{PASSAGE} WHERE c.id IN ({marks}){allowed}", (*chunk_ids, *parameters))
+        return {row[0]: passage_of(row) for row in rows}
 
     def neighbours(self, chunk_id: int, access: Access) -> Sequence[Passage]:
         """The chunks right before and after one, of the same document."""
         allowed, parameters = _allowed(access, "c.collection")
         rows = self._reader.execute(
-            f"{_PASSAGE} JOIN chunks o ON o.id = ? AND c.document_id = o.document_id"
+            f"{PASSAGE} JOIN chunks o ON o.id = ? AND c.document_id = o.document_id"
             f" AND abs(c.ordinal - o.ordinal) = 1 WHERE 1{allowed} ORDER BY c.ordinal",
             (chunk_id, *parameters),
         )
-        return [_passage(row) for row in rows]
+        return [passage_of(row) for row in rows]
 
     def text(self, document_id: int) -> str:
         """The canonical text of a document."""
-        row = self._reader.execute("SELECT text FROM documents WHERE id = ?", (document_id,)).fetchone()
-        return zlib.decompress(row[0]).decode("utf-8") if row and row[0] else ""
+        return load_text(self._reader, document_id)
+
+    def sections(self, document_id: int) -> list[Section]:
+        """What a document is divided into, in its order."""
+        return load_sections(self._reader, document_id)
 
     def documents(self, access: Access) -> list[DocumentInfo]:
         """All documents that the caller may see, failed ones too, by path."""
@@ -388,12 +385,3 @@ def _info(row: Sequence[Any]) -> DocumentInfo:
     notes = (*json.loads(row[8]), *filter(None, [row[11]]))
     return DocumentInfo(row[0], row[1], os.fsdecode(row[2]), row[3], row[4], row[5], row[6], row[7],
                         notes, row[9], row[10])  # fmt: skip
-
-
-def _passage(row: Sequence[Any]) -> Passage:
-    lines = (row[10], row[11]) if row[10] is not None else None
-    return Passage(
-        chunk_id=row[0], document_id=row[1], document=os.fsdecode(row[2]), title=row[3],
-        headings=tuple(json.loads(row[4])), text=row[5], start=row[6], end=row[7], page=row[8],
-        last_page=row[9], lines=lines, language=row[12], score=0.0, similarity=0.0, bm25=0.0,
-    )  # fmt: skip

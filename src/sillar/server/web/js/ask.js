@@ -67,7 +67,8 @@ function greeting(choose) {
   const list = h("ul", { class: "suggestions" });
   const ready = h("p", { class: "soft small" });
   get("/v1/suggestions").then(({ data, documents }) => {
-    ready.append(documents ? t("readyDocuments", { n: number(documents) }) : t("empty"), " ", h("a", { href: "#documents" }, t("seeDocuments")));
+    if (documents) ready.append(t("readyDocuments", { n: number(documents) }), " ", h("a", { href: "#documents" }, t("seeDocuments")));
+    else ready.replaceWith(h("p", {}, t("empty")), h("p", {}, h("a", { class: "button primary", href: "#documents" }, t("addDocuments"))));
     list.append(...data.map((question) => h("li", {}, h("button", { type: "button", onclick: () => choose(question) }, question))));
   }).catch(complain);
   return h("div", { class: "welcome" }, h("h1", {}, t("askTitle")), h("p", { class: "soft" }, t("askHint")), ready, list);

@@ -6,7 +6,8 @@ import { complain } from "./complain.js";
 import { h } from "./dom.js";
 import { pagesForm } from "./pages.js";
 import { readersTable } from "./readers.js";
-import { number, t } from "./text.js";
+import { language, number, t } from "./text.js";
+import { openDocument } from "./viewer.js";
 
 const uploads = new Map(); // File -> {share, problem}: survive a look at another section
 
@@ -139,7 +140,9 @@ export function documents(main) {
 /** What a collection is called here: the shared folder and the uploads outside of any have no name of their own. */
 const label = (name) => (name === "" ? t("everyone") : name === OWN ? t("uploads") : name);
 
-const jobView = (job) => bar(job.document, t(`stage_${job.stage}`), job.done, job.total);
+const STAGES = ["fetching", "parsing", "chunking", "embedding", "storing"]; // what waits has begun none of them
+
+const jobView = (job) => bar(job.document, t(`stage_${job.stage}`), STAGES.indexOf(job.stage) + 1, STAGES.length);
 
 function bar(name, stage, done, total) {
   const line = h("progress", { max: total || 1, "aria-label": `${name}: ${stage}` });
@@ -153,7 +156,7 @@ function table(rows, refresh) {
   return h("div", { class: "scroll" }, h("table", {},
     h("thead", {}, h("tr", {}, head.map(([name, kind]) => h("th", { scope: "col", class: kind }, t(name))), h("td", {}))),
     h("tbody", {}, rows.map((row) => h("tr", {},
-      h("td", { class: "file" }, row.title || row.path, row.title && row.title !== row.path ? h("small", {}, row.path) : null),
+      h("td", { class: "file" }, named(row), row.title && row.title !== row.path ? h("small", {}, row.path) : null),
       h("td", {}, state(row)),
       collections ? h("td", { class: "fold" }, label(row.collection)) : null,
       h("td", { class: "number fold" }, number(row.passages)),
@@ -161,13 +164,18 @@ function table(rows, refresh) {
         onclick: () => drop(row, refresh) }, t("removeDoc")) : null))))));
 }
 
+/** What was read can be opened. */
+const named = (row) => (row.state === "failed" ? row.title || row.path
+  : h("button", { class: "link", type: "button", onclick: () => openDocument(row) }, row.title || row.path));
+
 /** The server says why in English; what to do about it is said in the page's language. */
 function state(row) {
   const failed = row.state === "failed";
   const notes = [row.reason, ...(row.notes ?? [])].filter(Boolean);
-  return [h("span", { class: failed ? "badge bad" : "badge good" }, t(row.state)),
-    failed && t(`advice_${row.kind}`) !== `advice_${row.kind}` ? h("div", { class: "small" }, t(`advice_${row.kind}`)) : null,
-    ...notes.map((text) => h("div", { class: failed ? "small bad" : "small warn", lang: "en" }, text))];
+  const advice = failed && t(`advice_${row.kind}`) !== `advice_${row.kind}` ? [h("div", { class: "small" }, t(`advice_${row.kind}`))] : [];
+  const reasons = notes.map((text) => h("div", { class: failed ? "small bad" : "small warn", lang: "en" }, text));
+  const order = language() === "en" ? [...reasons, ...advice] : [...advice, ...reasons]; // the advice of other languages has the reason in it
+  return [h("span", { class: failed ? "badge bad" : "badge good" }, t(row.state)), ...order];
 }
 
 async function drop(row, refresh) {

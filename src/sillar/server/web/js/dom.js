@@ -28,6 +28,8 @@ const ICONS = {
   copy: "M9 9h11v12H9zM5 15H4V3h11v2",
   plus: "M12 5v14M5 12h14",
   send: "M5 12h14M13 6l6 6-6 6",
+  left: "M15 5l-7 7 7 7",
+  right: "M9 5l7 7-7 7",
   stop: "M7 7h10v10H7z",
 };
 

@@ -1,6 +1,6 @@
 // One answer: its text with citation chips, its sources, and what to do with it.
 
-import { post } from "./api.js";
+import { get, post } from "./api.js";
 import { complain } from "./complain.js";
 import { h, icon, notice } from "./dom.js";
 import { handOff } from "./handoff.js";
@@ -12,7 +12,7 @@ export function reply(question, answer) {
   return h("div", { class: answer.abstained ? "reply refused" : "reply" },
     understood(question, answer),
     h("div", { class: "answer" }, ...rich(answer.blocks, (n) => chip(answer, n))),
-    answer.abstained ? h("p", { class: "soft" }, t("refusedHint")) : null,
+    answer.abstained ? refused() : null,
     sources(answer),
     ...actions(question, answer));
 }
@@ -21,6 +21,15 @@ export function reply(question, answer) {
 function understood(question, answer) {
   if (!answer.asked || answer.asked === question) return null;
   return h("p", { class: "soft small" }, `${t("understood")}: ${answer.asked}`);
+}
+
+/** What to do about it; where there is no document at all, that first. */
+function refused() {
+  const hint = h("p", { class: "soft" }, t("refusedHint"));
+  get("/v1/suggestions").then(({ documents }) => {
+    if (!documents) hint.replaceChildren(t("noneHint"), " ", h("a", { href: "#documents" }, t("addDocuments")));
+  }).catch(() => {}); // the hint is right without it
+  return hint;
 }
 
 function chip(answer, n) {

@@ -9,7 +9,7 @@ import { t } from "./text.js";
 
 export function settings(main) {
   const input = h("input", { id: "key", type: "password", autocomplete: "off", value: key() });
-  const form = h("form", { class: "card" }, h("h2", {}, t("access")),
+  const form = h("form", { class: "card", hidden: true }, h("h2", {}, t("access")),
     h("label", { class: "field" }, t("apiKey"), input),
     h("p", { class: "soft small" }, t("keyHint")),
     h("button", { class: "primary", type: "submit" }, t("save")));
@@ -32,14 +32,24 @@ export function settings(main) {
       const machine = may("metrics") ? await get("/v1/machine") : null;
       state.replaceChildren(health(ready, me),
         ...(machine ? machineView(machine, may("admin"), load) : [modelList(models.data)]));
+      form.hidden = false;
       if (me.name === "local") form.replaceChildren(h("h2", {}, t("access")), h("p", {}, t("noKeysNeeded")));
       else if (may("admin")) keys.replaceChildren(await keysSection());
     } catch (error) {
       state.replaceChildren();
+      form.hidden = false;
       complain(error);
     }
   }
   load();
+}
+
+/** What a key may do, in words; whoever may see documents may ask. */
+function rights(me) {
+  if (me.name === "local") return t("everything");
+  const told = ["documents", "generate", "embed", "metrics", "admin"].filter((scope) => me.scopes.includes(scope));
+  if (me.scopes.includes("ask") && !told.includes("documents")) told.unshift("ask");
+  return told.map((scope) => t(`scope_${scope}`)).join("; ");
 }
 
 function login() {
@@ -53,5 +63,5 @@ function health(ready, me) {
     h("dl", { class: "pairs" },
       h("dt", {}, t("server")), h("dd", {}, h("span", { class: ready ? "badge good" : "badge bad" }, t(ready ? "healthy" : "unhealthy")), ` Sillar ${me.version}`),
       h("dt", {}, t("you_are")), h("dd", {}, me.name === "local" ? t("localUser") : me.name),
-      h("dt", {}, t("may")), h("dd", {}, me.scopes.map((scope) => t(`scope_${scope}`)).join("; "))));
+      h("dt", {}, t("may")), h("dd", {}, rights(me))));
 }
