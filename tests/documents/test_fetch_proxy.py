@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from threading import Thread
 from urllib.parse import urlsplit
 
 import certifi
@@ -27,6 +29,17 @@ from tests.loopback import serving
 __all__ = ["names"]
 PUBLIC = "93.184.216.34"
 LOGIN = "ana:pass-word"
+
+
+def relay(outer: socket.socket, port: int) -> None:
+    """What either side says, until one of them ends."""
+    with socket.create_connection(("127.0.0.1", port)) as inner, suppress(OSError):
+        pair = {outer: inner, inner: outer}
+        while True:
+            for ready in select.select(list(pair), [], [])[0]:
+                if not (data := ready.recv(65536)):
+                    return
+                pair[ready].sendall(data)
 
 
 @contextmanager
@@ -59,13 +72,7 @@ def proxy(port: int) -> Iterator[tuple[str, list[tuple[str, str]]]]:
                 return
             self.send_response(200)
             self.end_headers()
-            with socket.create_connection(("127.0.0.1", port)) as inner, suppress(OSError):
-                pair = {self.connection: inner, inner: self.connection}
-                while True:
-                    for ready in select.select(list(pair), [], [])[0]:
-                        if not (data := ready.recv(65536)):
-                            return
-                        pair[ready].sendall(data)
+            relay(self.connection, port)
 
         def _refused(self) -> bool:
             login = "Basic " + base64.b64encode(LOGIN.encode()).decode()
@@ -196,9 +203,66 @@ async def test_the_environment_s_proxy_is_not_used(
 
 
 @pytest.mark.parametrize(
-    "wrong", ["socks5://p:1", "proxy:3128", "http://", "http://p/path", "ftp://u:secret@p"]
+    "wrong", ["socks4://p:1", "socks5://", "proxy:3128", "http://", "http://p/path", "ftp://u:secret@p"]
 )
 def test_what_is_no_proxy_is_an_error_that_keeps_its_secret(wrong: str) -> None:
     with pytest.raises(ConfigError, match=r"web\.proxy") as caught:
         rules(wrong)
     assert "secret" not in str(caught.value)
+
+
+@contextmanager
+def socks(port: int) -> Iterator[tuple[str, list[str]]]:
+    """A SOCKS5 proxy for which every name means this machine at `port`; its address with a login, and the
+    names and addresses that it was asked for.
+    """
+    asked: list[str] = []
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.read(self.rfile.read(2)[1])
+            self.wfile.write(b"\x05\x02")
+            name = self.rfile.read(self.rfile.read(2)[1])
+            word = self.rfile.read(self.rfile.read(1)[0])
+            if f"{name.decode()}:{word.decode()}" != LOGIN:
+                self.wfile.write(b"\x01\x01")
+                return
+            self.wfile.write(b"\x01\x00")
+            kind = self.rfile.read(4)[3]
+            asked.append(self.rfile.read(self.rfile.read(1)[0]).decode() if kind == 3 else
+                         socket.inet_ntoa(self.rfile.read(4)))  # fmt: skip
+            self.rfile.read(2)
+            self.wfile.write(b"\x05\x00\x00\x01" + bytes(6))
+            relay(self.connection, port)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"socks5://{LOGIN}@127.0.0.1:{server.server_address[1]}", asked
+        server.shutdown()
+        thread.join()
+
+
+async def test_a_socks_proxy_gets_names_and_nothing_private(
+    tmp_path: Path, names: dict[str, list[str]]
+) -> None:
+    pytest.importorskip("socksio")
+    with site(a=html("Text")) as web, socks(port_of(web)) as (through, asked):
+        for scheme in ("socks5", "socks5h"):
+            allowed = rules(through.replace("socks5", scheme), "far.example.com", "10.0.0.7")
+            assert await fetch("http://far.example.com/a", allowed, Validators(), tmp_path / "p")
+            with pytest.raises(DocumentError, match="private"):
+                await fetch("http://10.0.0.7/a", allowed, Validators(), tmp_path / "p")
+        assert asked == ["far.example.com"] * 2
+        wrong = rules(through.replace("pass-word", "pass-wort"), "far.example.com")
+        with pytest.raises(DocumentError, match="proxy") as caught:
+            await fetch("http://far.example.com/a", wrong, Validators(), tmp_path / "p")
+        assert "pass-wort" not in str(caught.value)
+
+
+def test_without_its_library_a_socks_proxy_is_refused_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sillar.documents.fetch_rules.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'sillar\[socks\]'"):
+        rules("socks5://ana:secret@proxy.example:1080")

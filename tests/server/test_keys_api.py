@@ -218,7 +218,12 @@ def test_a_file_that_others_changed_is_gone_on_with_and_one_that_is_broken_stays
 
 def test_without_a_file_there_is_nothing_to_manage(tmp_path: Path) -> None:
     with live_server() as live:
-        assert call(live, "GET", "/v1/keys", "").json() == {"data": [], "managed": False, "scopes": []}
+        assert call(live, "GET", "/v1/keys", "").json() == {
+            "data": [],
+            "managed": False,
+            "scopes": [],
+            "problem": "",
+        }
         assert call(live, "POST", "/v1/keys", "", json=ASKER).status_code == 409
         assert call(live, "DELETE", f"/v1/keys/{'0' * 16}", "").status_code == 409
 
@@ -237,3 +242,39 @@ def test_the_model_that_answers_is_each_tenant_s_own_choice(
     assert machine["free_bytes"] > 0
     assert machine["cached"] == []
     assert call(live, "GET", "/v1/machine", "ana").status_code == 403  # it lacks the scope metrics
+
+
+def test_what_is_written_into_the_file_by_hand_counts_once_it_has_settled(live: Live, file: Path) -> None:
+    keys = live.state.key_file
+    assert keys is not None
+    secret, digest = new_key()
+    assert [keys.refresh() for _ in range(2)] == ["", ""]  # it is what the server goes by
+    without_aux = FILE.replace(SECRETS["aux"][1], digest)
+    file.write_text(without_aux)
+    assert keys.refresh() == ""
+    assert call(live, "GET", "/v1/models", "aux").status_code == 200  # maybe half written
+    assert keys.refresh() == f"{file}: 4 keys, 1 new, 1 revoked."
+    assert call(live, "GET", "/v1/models", "aux").status_code == 401
+    assert call(live, "GET", "/v1/models", secret).status_code == 200
+
+
+@pytest.mark.parametrize("broken", ["[[key]]\nname = 'x", "", "[[key]]\nname = 'x'\n", None])
+def test_a_broken_file_leaves_the_keys_of_before_and_says_so(
+    live: Live, file: Path, broken: str | None
+) -> None:
+    keys = live.state.key_file
+    assert keys is not None
+    if broken is None:
+        file.unlink()
+    else:
+        file.write_text(broken)
+    told = [keys.refresh() for _ in range(3)]
+    assert [bool(line) for line in told] == [False, True, False]
+    assert call(live, "GET", "/v1/models", "aux").status_code == 200
+    (problem,) = call(live, "GET", "/ready", "aux").json()["problems"]
+    assert str(file) in told[1]
+    assert str(file) not in problem
+    assert call(live, "GET", "/v1/keys", "ana").json()["problem"] == problem
+    file.write_text(FILE)
+    assert "0 new, 0 revoked" in [keys.refresh() for _ in range(2)][1]
+    assert call(live, "GET", "/ready", "aux").json()["problems"] == []

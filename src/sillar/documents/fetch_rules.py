@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 import httpx
 
@@ -15,6 +16,8 @@ from sillar.errors import ConfigError, DocumentError
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_URL = 2000
 _HOST = re.compile(rb"[A-Za-z0-9._:-]+")
+_SOCKS = ("socks5", "socks5h")
+"""Both leave the names to the proxy."""
 _WRAPS_IPV4 = [
     ipaddress.ip_network(block) for block in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
 ]
@@ -127,12 +130,17 @@ def _proxy(text: str) -> str:
         return ""
     try:
         url = httpx.URL(text)
-        whole = url.scheme in ("http", "https") and _HOST.fullmatch(url.raw_host)
+        if url.scheme in _SOCKS and find_spec("socksio") is None:
+            raise ConfigError(
+                "web.proxy is a SOCKS proxy: pip install 'sillar[socks]', or name one that speaks HTTP"
+            )
+        whole = url.scheme in ("http", "https", *_SOCKS) and _HOST.fullmatch(url.raw_host)
         if whole and url.path in ("", "/") and not url.query and not url.fragment:
             return text
     except (httpx.InvalidURL, UnicodeError, ValueError):
         pass
-    raise ConfigError("web.proxy is no proxy such as http://proxy.example:3128") from None
+    message = "web.proxy is no proxy such as http://proxy.example:3128 or socks5://proxy.example:1080"
+    raise ConfigError(message) from None
 
 
 def _network(text: str) -> Network:

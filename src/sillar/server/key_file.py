@@ -1,9 +1,13 @@
-"""The file of API keys, changed while the server runs: entries come and go, all else in it stays as it is."""
+"""The file of API keys while the server runs: entries come and go, all else in it stays as it is; and what
+others write into it counts from then on.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +25,8 @@ from sillar.server.auth import Client, KeyStore, new_key, parse_keys
 MAX_KEYS = 200
 """Of one tenant."""
 _ID = 16
+_LOOK_SECONDS = 2.0
+_Look = tuple[int, int, int] | None
 _Change = Callable[[AoT, dict[str, Client]], None]
 
 
@@ -42,6 +48,43 @@ class KeyFile:
     def __init__(self, path: Path, store: KeyStore) -> None:
         self._path = path
         self._store = store
+        self._changing = threading.Lock()
+        self._seen: _Look = None
+        self._taken: _Look = (0, 0, 0)
+        self.problem = ""
+        """Why the file as it lies there is not what the server goes by; "" when it is."""
+
+    async def follow(self, say: Callable[[str], None], seconds: float = _LOOK_SECONDS) -> None:
+        """Takes what others write into the file, until it is cancelled; `say` is told."""
+        while True:
+            await asyncio.sleep(seconds)
+            if line := await asyncio.to_thread(self.refresh):
+                say(line)
+
+    def refresh(self) -> str:
+        """Takes the file's keys once two looks in a row saw the same, so that none is taken half written.
+
+        Answers what to tell the operator, "" for nothing. One that cannot be read, or has an error, changes
+        nothing: the keys of before stay.
+        """
+        with self._changing:
+            seen, before = _look(self._path), self._seen
+            self._seen = seen
+            if seen != before or seen == self._taken:
+                return ""
+            self._taken, told = seen, self.problem
+            try:
+                clients = parse_keys(self._path, self._path.read_text("utf-8"))
+            except (OSError, UnicodeDecodeError, ConfigError) as error:
+                self.problem = "The file of keys has an error or is gone: the keys of before are in force."
+                return f"{error}. {self.problem}"
+            self.problem = ""
+            known = self._store.clients
+            if clients == known and not told:
+                return ""
+            self._store.replace(clients)
+            new, gone = len(clients.keys() - known.keys()), len(known.keys() - clients.keys())
+            return f"{self._path}: {len(clients)} keys, {new} new, {gone} revoked."
 
     def rows(self, tenant: str) -> list[KeyRow]:
         """The tenant's keys, by name."""
@@ -113,7 +156,7 @@ class KeyFile:
         """Changes the file in one step, and what the server goes by."""
         path = self._path.resolve()
         try:
-            with FileLock(path.with_name(f".{path.name}.lock"), timeout=10):
+            with self._changing, FileLock(path.with_name(f".{path.name}.lock"), timeout=10):
                 before = path.read_text("utf-8")
                 known = parse_keys(path, before)
                 document = tomlkit.parse(before)
@@ -124,10 +167,20 @@ class KeyFile:
                 text = tomlkit.dumps(document)
                 clients = parse_keys(path, text)
                 _replace(path, text)
+                self._store.replace(clients)
+                self.problem = ""
         except (OSError, UnicodeDecodeError, TOMLKitError) as error:
             raise ConfigError(f"The file of keys cannot be changed: {error}") from error
-        self._store.replace(clients)
         return clients
+
+
+def _look(path: Path) -> _Look:
+    """What tells one version of the file from another; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _replace(path: Path, text: str) -> None:

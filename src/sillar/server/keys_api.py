@@ -40,9 +40,10 @@ def router(state: ServerState) -> APIRouter:
         """The keys of this key's tenant, never their secrets; needs the scope admin."""
         response.headers["Cache-Control"] = "no-store"
         if state.key_file is None:
-            return {"data": [], "managed": False, "scopes": []}
+            return {"data": [], "managed": False, "scopes": [], "problem": ""}
         rows = [_row(row, client) for row in state.key_file.rows(client.tenant)]
-        return {"data": rows, "managed": True, "scopes": sorted(client.scopes)}
+        problem = state.key_file.problem
+        return {"data": rows, "managed": True, "scopes": sorted(client.scopes), "problem": problem}
 
     @routes.post("/keys", status_code=201)
     async def make(body: NewKey, client: Admin, response: Response) -> dict[str, Any]:

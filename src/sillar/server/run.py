@@ -60,7 +60,12 @@ async def _serve(state: ServerState, say: Say) -> bool:
         async with open_frontend(state, library) as frontend:
             app = create_app(state, frontend.routers, public=frontend.public)
             server = make_server(app, state, say, lambda port: _invite(port, state, say))
-            await server.serve()
+            keys = asyncio.ensure_future(state.key_file.follow(say)) if state.key_file else None
+            try:
+                await server.serve()
+            finally:
+                if keys is not None:
+                    keys.cancel()
             return server.started
 
 
@@ -183,6 +188,8 @@ def _invite(port: int, state: ServerState, say: Say) -> None:
     base = f"http://{host}:{port}/v1"
     key = "" if state.keys is None else " -H 'Authorization: Bearer KEY'"
     say(f"Serving {', '.join(state.model_names) or 'no model'} at {base}")
+    if state.library is not None:
+        say(f"Ask in a browser: {base.removesuffix('v1')}")
     if state.language_models:
         body = '{"messages":[{"role":"user","content":"Hello!"}]}'
         say(f"Try: curl {base}/chat/completions{key} -H 'Content-Type: application/json' -d '{body}'")

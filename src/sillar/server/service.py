@@ -23,10 +23,11 @@ def router(state: ServerState) -> APIRouter:
 
     @routes.get("/ready")
     async def ready() -> dict[str, Any]:
-        """Models are loaded and the server is not shutting down."""
+        """Models are loaded and the server is not shutting down; what its operator should see to."""
         if state.draining or not state.ready:
             raise ApiError(503, "shutting down" if state.draining else "still loading")
-        return {"status": "ready", "models": state.model_names}
+        problems = [state.key_file.problem] if state.key_file and state.key_file.problem else []
+        return {"status": "ready", "models": state.model_names, "problems": problems}
 
     @routes.get("/metrics", response_class=Response)
     async def metrics(_: Annotated[Client, Depends(require_key("metrics"))]) -> Response:

@@ -17,7 +17,8 @@ export async function keysSection() {
     const keys = await get("/v1/keys");
     add.hidden = !keys.managed;
     add.onclick = () => makeKey(keys.scopes, () => load().catch(complain));
-    body.replaceChildren(keys.managed ? table(keys.data, load) : h("p", {}, t("keysUnmanaged")));
+    body.replaceChildren(...(keys.problem ? [h("p", { class: "bad" }, t("keysProblem"))] : []),
+      keys.managed ? table(keys.data, load) : h("p", {}, t("keysUnmanaged")));
   }
   await load();
   return section;
