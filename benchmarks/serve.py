@@ -47,7 +47,8 @@ def measure(
     running = load.run(server.port, requests, arguments.patience, least if arguments.sustained else None)
     elapsed = asyncio.run(running)
     sent = [request for request in requests if request.began]
-    row = load.figures(sent, min(seconds, elapsed), elapsed, LIMITS)
+    window = seconds if len(sent) == len(requests) else elapsed
+    row = load.figures(sent, window, elapsed, LIMITS)
     row |= {"rate_rps": rate, "planned": len(requests), "kept": row["good"] >= least}
     for request in sent:
         if request.error:
