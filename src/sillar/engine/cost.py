@@ -7,14 +7,14 @@ Linear Filtering and Prediction Problems" (1960).
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterable
+from operator import mul
 
 FIRST_SPEED = 1000.0
 """Tokens of prompts a second, where nothing is known of the model."""
 _USED = 0.4
 """Share of a processor's operations that prefill is sure to use, short of what else runs beside it."""
-_SHAPE = np.array([5.7, 1.0, 1.0, 0.25])
+_SHAPE = (5.7, 1.0, 1.0, 0.25)
 """The states in units of a prompt's token: a step, a row, a token, what a thousand tokens before it add."""
 _UNSURE = 2.0  # how far off they may be at first, as multiples
 _NOISE = 0.15  # of a step's time, as it comes
@@ -39,10 +39,11 @@ class StepCost:
     def __init__(self, first_speed: float = FIRST_SPEED, drift: float = _DRIFT) -> None:
         """`first_speed`: of prompts, in tokens a second, until steps were measured."""
         self._drift = drift
-        self._states: NDArray[np.float64] = _SHAPE / first_speed
-        self._errors: NDArray[np.float64] = _UNSURE**2 * (
-            np.outer(self._states, self._states) + np.diag(self._states**2)
-        )
+        self._states = tuple(part / first_speed for part in _SHAPE)
+        self._errors = [
+            [_UNSURE**2 * a * b * (2 if i == j else 1) for j, b in enumerate(self._states)]
+            for i, a in enumerate(self._states)
+        ]
         self._decoded = self._prompted = 0
 
     def observe(self, rows: int, prompt: int, seconds: float, before: float = 0.0) -> None:
@@ -50,23 +51,33 @@ class StepCost:
 
         `before`: tokens before each of the prompts' tokens, on average.
         """
-        fed = np.array([1.0, rows, prompt, prompt * before / _THOUSAND])
-        states, errors = self._states, self._errors
+        fed = (1.0, rows, prompt, prompt * before / _THOUSAND)
         if self._decoded + self._prompted == 0:  # nothing but the states' proportions was known
-            scale = max(seconds, 1e-9) / float(states @ fed)
-            states, errors = scale * states, scale**2 * errors
-        drifted = np.minimum(self._drift * states, _UNSURE * states - np.sqrt(np.diag(errors))).clip(0)
-        errors = errors + np.diag(drifted**2)
-        expected = float(states @ fed)
-        towards = errors @ fed
-        variance = float(fed @ towards) + (_NOISE * expected) ** 2
+            self._rescale(max(seconds, 1e-9) / _dot(self._states, fed))
+        states, errors = self._states, self._errors
+        for i, state in enumerate(states):
+            error = errors[i][i]
+            errors[i][i] += max(0.0, min(self._drift * state, _UNSURE * state - max(error, 0.0) ** 0.5)) ** 2
+        expected = _dot(states, fed)
+        towards = [_dot(row, fed) for row in errors]
+        variance = _dot(towards, fed) + (_NOISE * expected) ** 2
         most = _OUTLIER * variance**0.5
-        states = states + towards / variance * min(max(seconds - expected, -most), most)
-        least = _LEAST * (max(states[0], 0.0) + max(states[1], 0.0) + 1e-9)
-        self._states = np.maximum(states, least * np.array([1.0, 1.0, 0.1, 0.0]))
-        self._errors = errors - np.outer(towards, towards) / variance
+        change = min(max(seconds - expected, -most), most) / variance
+        fixed, each, token, farther = (
+            state + change * toward for state, toward in zip(states, towards, strict=True)
+        )
+        least = _LEAST * (max(fixed, 0.0) + max(each, 0.0) + 1e-9)
+        self._states = (max(fixed, least), max(each, least), max(token, 0.1 * least), max(farther, 0.0))
+        self._errors = [
+            [error - a * b / variance for error, b in zip(row, towards, strict=True)]
+            for row, a in zip(errors, towards, strict=True)
+        ]
         self._decoded += prompt == 0
         self._prompted += prompt > 0
+
+    def _rescale(self, scale: float) -> None:
+        self._states = tuple(scale * state for state in self._states)
+        self._errors = [[scale**2 * error for error in row] for row in self._errors]
 
     def row_price(self, rows: int) -> float:
         """Time of one more row, relative to the time that one of `rows` rows takes, in (0, 1].
@@ -75,7 +86,7 @@ class StepCost:
         more often than this.
         """
         fixed, each = self._states[:2]
-        return float(min(1.0, max(_LEAST, rows * each / (fixed + rows * each))))
+        return min(1.0, max(_LEAST, rows * each / (fixed + rows * each)))
 
     @property
     def prompt_speed(self) -> float | None:
@@ -99,9 +110,14 @@ class StepCost:
     def seconds(self, prompt: int, rows: int, before: float = 0.0) -> float:
         """A step with so many tokens of prompts, each with `before` before it on average, and of streams."""
         fixed, each = self._states[:2]
-        return float(fixed + rows * each + prompt * self._token(before))
+        return fixed + rows * each + prompt * self._token(before)
 
     def _token(self, before: float) -> float:
         """Seconds of one more token of a prompt."""
         _, _, token, farther = self._states
-        return float(token + farther * before / _THOUSAND)
+        return token + farther * before / _THOUSAND
+
+
+def _dot(one: Iterable[float], other: Iterable[float]) -> float:
+    total: float = sum(map(mul, one, other))
+    return total
