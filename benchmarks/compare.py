@@ -4,11 +4,12 @@
     python -m benchmarks.compare tinyllama-1.1b:Q4_K_M model.gguf --workloads prefill decode
     python -m benchmarks.compare tinyllama-1.1b:Q4_0 --neighbour   what a busy loop on a core leaves of both
     python -m benchmarks.compare tinyllama-1.1b:Q4_0 --avx2          both with AVX2 alone
-    python -m benchmarks.compare llama-2-13b:Q4_0 --alone            where memory has no room for both
+    python -m benchmarks.compare llama-2-13b:Q4_0 --peers            alone, where memory has no room for both
+    python -m benchmarks.compare --quick --peers llama.cpp openvino  a column for OpenVINO GenAI (installs it)
 
 A model is a path, a name of the catalogue, or SHAPE:KIND for one with random weights (made when missing).
-Figures are medians; the ratio is the median of the ratios of neighbouring runs, so that what disturbs both
-does not count.
+Figures are medians; a ratio is the median of the ratios of neighbouring runs, so that what disturbs both
+does not count. Peers: llama.cpp, and OpenVINO GenAI where it is installed already.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine, report, roofline
+from benchmarks import machine, peer_environment, report, roofline
 from benchmarks.make_model import ensure_model
-from benchmarks.peer_environment import llama_cpp_python
 from benchmarks.worker import Worker, WorkerError
 from sillar import hub
 
 WORKLOADS = ("load", "prefill", "decode", "batched", "mixed", "neighbour", "memory")
 WARM_TOKENS = 512
 WARM_STEPS = 8
+PEERS = {"llama.cpp": "benchmarks.peer_llama_cpp", "openvino": "benchmarks.peer_openvino"}
 QUICK = ("load", "prefill", "decode", "batched", "memory")
 
 
@@ -50,21 +51,30 @@ class Plan:
     steps: int = 24
     threads: int = 2
     avx2: bool = False
-    alone: bool = False
+    peers: tuple[str, ...] = ("llama.cpp",)
 
 
 DEFAULT = Plan()
 
 
 @dataclass
-class Pair:
-    """The two engines with one model loaded, and what was measured: rows of name -> samples an engine."""
+class Engines:
+    """Ours and its peers with one model loaded, and what was measured: rows of name -> samples an engine."""
 
     model: Path
     workers: dict[str, Worker]
     rows: list[dict[str, Any]] = field(default_factory=list)
 
-    def both(self, name: str, **arguments: Any) -> dict[str, Any]:
+    def able(self, workload: str, about: dict[str, dict[str, Any]]) -> Engines:
+        """Those that can run a workload; their rows are the same list."""
+        able = {
+            name: worker
+            for name, worker in self.workers.items()
+            if workload in about[name].get("workloads", WORKLOADS)
+        }
+        return Engines(self.model, able, self.rows)
+
+    def all(self, name: str, **arguments: Any) -> dict[str, Any]:
         return {engine: worker.call(name, **arguments) for engine, worker in self.workers.items()}
 
     def alternate(self, row: dict[str, Any], repeats: int, run: Callable[[Worker], float]) -> None:
@@ -77,56 +87,59 @@ class Pair:
 
     def add(self, row: dict[str, Any], samples: dict[str, list[float]]) -> None:
         engines = {engine: machine.summarize(values) for engine, values in samples.items()}
-        ratios = [values[0] / values[1] for values in zip(*samples.values(), strict=True) if len(values) > 1]
-        ratio = statistics.median(ratios) if ratios else None
-        self.rows.append(row | {"engines": engines, "ratio": ratio})
+        (_, ours), *peers = samples.items()
+        ratios = {
+            peer: statistics.median(mine / other for mine, other in zip(ours, theirs, strict=True))
+            for peer, theirs in peers
+        }
+        self.rows.append(row | {"engines": engines, "ratios": ratios})
         machine.log(report.line(self.rows[-1]))
 
 
-def prefill(pair: Pair, plan: Plan) -> None:
+def prefill(engines: Engines, plan: Plan) -> None:
     for tokens in plan.prefill:
-        pair.both("reserve", sizes=[tokens + 16])
-        pair.both("fill", streams=[0], tokens=min(tokens, WARM_TOKENS))
+        engines.all("reserve", sizes=[tokens + 16])
+        engines.all("fill", streams=[0], tokens=min(tokens, WARM_TOKENS))
         repeats = max(min(2, plan.repeats), min(plan.repeats, plan.repeats * 512 // tokens))
         row = {"workload": "prefill", "size": tokens, "unit": "tokens/s"}
-        pair.alternate(row, repeats, lambda w, n=tokens: n / w.call("fill", streams=[0], tokens=n))
+        engines.alternate(row, repeats, lambda w, n=tokens: n / w.call("fill", streams=[0], tokens=n))
 
 
-def decode(pair: Pair, plan: Plan) -> None:
+def decode(engines: Engines, plan: Plan) -> None:
     for context in plan.decode:
-        _decoding(pair, plan, {"workload": "decode", "size": context, "unit": "tokens/s"}, 1, context)
+        _decoding(engines, plan, {"workload": "decode", "size": context, "unit": "tokens/s"}, 1, context)
 
 
-def batched(pair: Pair, plan: Plan) -> None:
+def batched(engines: Engines, plan: Plan) -> None:
     for streams in plan.batched:
-        _decoding(pair, plan, {"workload": "batched", "size": streams, "unit": "tokens/s"}, streams, 64)
+        _decoding(engines, plan, {"workload": "batched", "size": streams, "unit": "tokens/s"}, streams, 64)
 
 
-def _decoding(pair: Pair, plan: Plan, row: dict[str, Any], streams: int, context: int) -> None:
-    pair.both("reserve", sizes=[context + plan.steps + 8] * streams)
-    pair.both("fill", streams=list(range(streams)), tokens=context)
+def _decoding(engines: Engines, plan: Plan, row: dict[str, Any], streams: int, context: int) -> None:
+    engines.all("reserve", sizes=[context + plan.steps + 8] * streams)
+    engines.all("fill", streams=list(range(streams)), tokens=context)
     arguments = {"streams": streams, "context": context, "tokens": plan.steps}
-    pair.both("decode", **{**arguments, "tokens": min(plan.steps, WARM_STEPS)})
-    pair.alternate(row, plan.repeats, lambda w: streams / statistics.median(w.call("decode", **arguments)))
+    engines.all("decode", **{**arguments, "tokens": min(plan.steps, WARM_STEPS)})
+    engines.alternate(row, plan.repeats, lambda w: streams / statistics.median(w.call("decode", **arguments)))
 
 
-def mixed(pair: Pair, plan: Plan) -> None:
+def mixed(engines: Engines, plan: Plan) -> None:
     """How much longer the streams' gaps get (p95), and the prompt's time to first token against alone.
 
     Sillar through its engine, which has its own prompts; llama.cpp by steps of its server's size.
     """
     prompt, streams, context = plan.mixed_prompt, 8, 256
-    pair.both("reserve", sizes=[2 * context] * streams + [prompt])
-    pair.both("fill", streams=list(range(streams)), tokens=context)
+    engines.all("reserve", sizes=[2 * context] * streams + [prompt])
+    engines.all("fill", streams=list(range(streams)), tokens=context)
     gaps: dict[str, list[float]] = {}
     slowdowns: dict[str, list[float]] = {}
-    for engine, worker in pair.workers.items():
+    for engine, worker in engines.workers.items():
         run = worker.call("mixed", streams=streams, context=context, prompt=prompt)
         alone = run.get("alone") or worker.call("fill", streams=[streams], tokens=prompt)
         gaps[engine] = [report.p95(run["busy"]) / report.p95(run["quiet"])]
         slowdowns[engine] = [run.get("ttft", sum(run["busy"])) / alone]
-    pair.add({"workload": "mixed gap p95", "size": prompt, "unit": "x quiet"}, gaps)
-    pair.add({"workload": "mixed TTFT", "size": prompt, "unit": "x alone"}, slowdowns)
+    engines.add({"workload": "mixed gap p95", "size": prompt, "unit": "x quiet"}, gaps)
+    engines.add({"workload": "mixed TTFT", "size": prompt, "unit": "x alone"}, slowdowns)
 
 
 @contextmanager
@@ -142,11 +155,11 @@ def busy_neighbour() -> Iterator[None]:
         loop.wait()
 
 
-def neighbour(pair: Pair, plan: Plan) -> None:
+def neighbour(engines: Engines, plan: Plan) -> None:
     """What a busy neighbour on one processor leaves of the speed; the ratio is of these shares."""
     prompt, context = 512, 64
-    pair.both("reserve", sizes=[prompt + 16])
-    pair.both("fill", streams=[0], tokens=prompt)
+    engines.all("reserve", sizes=[prompt + 16])
+    engines.all("fill", streams=[0], tokens=prompt)
 
     def decoding(worker: Worker) -> float:
         worker.call("fill", streams=[0], tokens=context)
@@ -162,42 +175,44 @@ def neighbour(pair: Pair, plan: Plan) -> None:
 
     for name, run in (("prefill", prefilling), ("decode", decoding)):
         row = {"workload": f"{name} kept beside a neighbour", "size": "", "unit": "of quiet"}
-        pair.alternate(row, plan.repeats, lambda w, run=run: kept(w, run))
+        engines.alternate(row, plan.repeats, lambda w, run=run: kept(w, run))
 
 
-def memory(pair: Pair, _: Plan) -> None:
-    resident = {engine: [use["resident"] / 2**20] for engine, use in pair.both("memory").items()}
-    pair.add({"workload": "resident memory", "size": "", "unit": "MiB"}, resident)
+def memory(engines: Engines, _: Plan) -> None:
+    resident = {engine: [use["resident"] / 2**20] for engine, use in engines.all("memory").items()}
+    engines.add({"workload": "resident memory", "size": "", "unit": "MiB"}, resident)
 
 
-def load(pair: Pair, plan: Plan, start: Callable[[], dict[str, Worker]]) -> None:
+def load(engines: Engines, plan: Plan, start: Callable[[], dict[str, Worker]]) -> None:
     """Seconds to the first token in fresh processes: with the file's pages dropped, and again."""
     for state in ("cold", "warm"):
         samples = {}
         for engine, worker in start().items():
             if state == "cold":
-                report.drop_from_page_cache(pair.model)
+                report.drop_from_page_cache(engines.model)
             with worker:
-                about = worker.call("load", path=str(pair.model), threads=plan.threads)
+                about = worker.call("load", path=str(engines.model), threads=plan.threads)
             samples[engine] = [about["first_token_s"]]
-        pair.add({"workload": f"first token, {state} start", "size": "", "unit": "s"}, samples)
+        engines.add({"workload": f"first token, {state} start", "size": "", "unit": "s"}, samples)
 
 
-def start_workers(*, avx2: bool = False, alone: bool = False) -> dict[str, Worker]:
-    ours = {"SILLAR_ISA": "avx2"} if avx2 else {}
+def start_workers(plan: Plan) -> dict[str, Worker]:
+    """Ours first."""
+    ours = {"SILLAR_ISA": "avx2"} if plan.avx2 else {}
     workers = {"sillar": Worker(sys.executable, "benchmarks.peer_sillar", ours)}
-    if not alone:
-        workers["llama.cpp"] = Worker(llama_cpp_python(avx2_only=avx2), "benchmarks.peer_llama_cpp")
+    for name in plan.peers:
+        python, environment = peer_environment.python_of(name, avx2_only=plan.avx2)
+        workers[name] = Worker(python, PEERS[name], environment)
     return workers
 
 
 def compare(model: Path, plan: Plan) -> dict[str, Any]:
     """All of the plan's workloads for one model: {model, engines, rows}."""
     machine.log(f"== {model.name}")
-    pair = Pair(model, {})
+    engines = Engines(model, {})
     if "load" in plan.workloads:
-        load(pair, plan, lambda: start_workers(avx2=plan.avx2, alone=plan.alone))
-    pair.workers = start_workers(avx2=plan.avx2, alone=plan.alone)
+        load(engines, plan, lambda: start_workers(plan))
+    engines.workers = start_workers(plan)
     mixed_room = plan.mixed_prompt + 8 * 2048 if "mixed" in plan.workloads else 0
     streams = max(plan.batched) * (64 + plan.steps + 24) if "batched" in plan.workloads else 0
     sizes = [
@@ -205,16 +220,16 @@ def compare(model: Path, plan: Plan) -> dict[str, Any]:
         *(plan.prefill if "prefill" in plan.workloads else ()),
     ]
     room = max(mixed_room, streams, *sizes, 2048) + 512
-    about = pair.both("load", path=str(model), threads=plan.threads, room=room)
+    about = engines.all("load", path=str(model), threads=plan.threads, room=room)
     for run in (prefill, decode, batched, mixed, neighbour, memory):
         if run.__name__ in plan.workloads:
             try:
-                run(pair, plan)
+                run(engines.able(run.__name__, about), plan)
             except WorkerError as error:
                 machine.log(f"{run.__name__} left out: {error}")
-    for worker in pair.workers.values():
+    for worker in engines.workers.values():
         worker.close()
-    return {"model": model.name, "engines": about, "rows": pair.rows}
+    return {"model": model.name, "engines": about, "rows": engines.rows}
 
 
 def find_model(name: str) -> Path:
@@ -231,8 +246,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--workloads", nargs="+", choices=WORKLOADS, help="default: all; --quick: the main ones"
     )
     parser.add_argument("--neighbour", action="store_true", help="only what a busy loop on one core leaves")
-    parser.add_argument("--avx2", action="store_true", help="both engines with AVX2 alone")
-    parser.add_argument("--alone", action="store_true", help="without llama.cpp")
+    parser.add_argument("--avx2", action="store_true", help="Sillar and llama.cpp with AVX2 alone")
+    parser.add_argument(
+        "--peers", nargs="*", choices=PEERS, help="default: llama.cpp, and others that are installed"
+    )
     parser.add_argument("--prefill", nargs="+", type=int, default=DEFAULT.prefill)
     parser.add_argument("--decode", nargs="+", type=int, default=DEFAULT.decode)
     parser.add_argument("--batched", nargs="+", type=int, help="streams")
@@ -250,6 +267,13 @@ def chosen_workloads(arguments: argparse.Namespace) -> tuple[str, ...]:
     return QUICK if arguments.quick else WORKLOADS
 
 
+def chosen_peers(arguments: argparse.Namespace) -> tuple[str, ...]:
+    if arguments.peers is not None:
+        return tuple(arguments.peers)
+    others = [name for name in PEERS if name != "llama.cpp" and not arguments.avx2]
+    return ("llama.cpp", *filter(peer_environment.is_present, others))
+
+
 def main() -> None:
     arguments = parse()
     models = arguments.models or [hub.DEFAULT_CHAT_MODEL]
@@ -260,7 +284,7 @@ def main() -> None:
         repeats=3 if arguments.quick else arguments.repeats,
         threads=arguments.threads,
         avx2=arguments.avx2,
-        alone=arguments.alone,
+        peers=chosen_peers(arguments),
         steps=arguments.steps,
         batched=tuple(arguments.batched or ((1, 16) if arguments.quick else DEFAULT.batched)),
     )

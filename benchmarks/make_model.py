@@ -40,7 +40,7 @@ def ensure_model(name: str, kind: str, folder: Path | None = None) -> Path:
 
 def write(path: Path, name: str, shape: model_shapes.Shape, kind: str) -> None:
     writer = gguf.GGUFWriter(path, "llama")
-    _add_metadata(writer, name, shape)
+    _add_metadata(writer, name, shape, kind)
     tensors = list(model_shapes.tensors(shape, kind))
     sizes = []
     for tensor_name, rows, cols, weight_type in tensors:
@@ -91,7 +91,7 @@ def _pad(file: BinaryIO, align: int) -> None:
     file.write(bytes(-file.tell() % align))
 
 
-def _add_metadata(writer: gguf.GGUFWriter, name: str, shape: model_shapes.Shape) -> None:
+def _add_metadata(writer: gguf.GGUFWriter, name: str, shape: model_shapes.Shape, kind: str) -> None:
     writer.add_name(f"{name}, random weights")
     writer.add_context_length(shape.context)
     writer.add_embedding_length(shape.dim)
@@ -103,6 +103,7 @@ def _add_metadata(writer: gguf.GGUFWriter, name: str, shape: model_shapes.Shape)
     writer.add_rope_freq_base(shape.rope_base)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(shape.vocab)
+    writer.add_file_type(model_shapes.FILE_TYPES[kind])
     special = ["<unk>", "<s>", "</s>"]
     single_bytes = [f"<0x{byte:02X}>" for byte in range(256)]
     words = [f"\u2581w{number}" for number in range(shape.vocab - len(special) - len(single_bytes))]

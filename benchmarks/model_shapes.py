@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gguf import GGMLQuantizationType as Type
+from gguf import LlamaFileType
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,13 @@ SHAPES = {
 
 _BASE = {"Q4_0": Type.Q4_0, "Q4_K_M": Type.Q4_K, "Q5_K_M": Type.Q5_K, "Q6_K": Type.Q6_K, "Q8_0": Type.Q8_0}
 KINDS = tuple(_BASE)
+FILE_TYPES = {
+    "Q4_0": LlamaFileType.MOSTLY_Q4_0,
+    "Q4_K_M": LlamaFileType.MOSTLY_Q4_K_M,
+    "Q5_K_M": LlamaFileType.MOSTLY_Q5_K_M,
+    "Q6_K": LlamaFileType.MOSTLY_Q6_K,
+    "Q8_0": LlamaFileType.MOSTLY_Q8_0,
+}
 
 
 def more_bits(layer: int, layers: int) -> bool:

@@ -1,8 +1,8 @@
-"""Finds or builds the peers: llama-cpp-python and llama-server for this processor, and ONNX Runtime.
+"""Finds, installs or builds the peers: llama-cpp-python, llama-server, ONNX Runtime and OpenVINO GenAI.
 
-$SILLAR_LLAMA_CPP_PYTHON and $SILLAR_ONNXRUNTIME_PYTHON name the python of an existing environment,
-$SILLAR_LLAMA_CPP_SERVER an existing llama-server; else they live under Sillar's cache folder. What is of
-llama.cpp comes from one package, so from one revision.
+$SILLAR_LLAMA_CPP_PYTHON, $SILLAR_ONNXRUNTIME_PYTHON and $SILLAR_OPENVINO_PYTHON name the python of an
+existing environment, $SILLAR_LLAMA_CPP_SERVER a llama-server; else they live under Sillar's cache folder.
+What is of llama.cpp is compiled for this processor and comes from one package, so from one revision.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.machine import log
+from sillar import hub
 from sillar.hub import cache_dir
 
 VARIABLE = "SILLAR_LLAMA_CPP_PYTHON"
 SERVER_VARIABLE = "SILLAR_LLAMA_CPP_SERVER"
 ONNX_VARIABLE = "SILLAR_ONNXRUNTIME_PYTHON"
+OPENVINO_VARIABLE = "SILLAR_OPENVINO_PYTHON"
 PACKAGE = "llama-cpp-python==0.3.36"
 ONNX_PACKAGES = ("onnxruntime==1.32.0", "tokenizers==0.23.3", "numpy")
+OPENVINO_PACKAGES = ("openvino-genai==2026.4.1.0", "numpy")
 NATIVE = "-DGGML_NATIVE=ON"
 AVX2_ONLY = (
     "-DGGML_NATIVE=OFF -DGGML_AVX=ON -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON"
@@ -56,12 +59,31 @@ def llama_cpp_python(*, avx2_only: bool = False) -> Path:
 
 def onnxruntime_python() -> Path:
     """The python that runs peer_onnxruntime; installs it first where it is not there."""
-    configured = os.environ.get(ONNX_VARIABLE)
+    return _installed(ONNX_VARIABLE, "onnxruntime", ONNX_PACKAGES)
+
+
+def python_of(peer: str, *, avx2_only: bool = False) -> tuple[Path, dict[str, str]]:
+    """The python that runs a peer of compare.py, and variables that it wants; installs it first (minutes)."""
+    if peer == "llama.cpp":
+        return llama_cpp_python(avx2_only=avx2_only), {}
+    tokenizer = str(hub.resolve(hub.DEFAULT_CHAT_MODEL))
+    return _installed(OPENVINO_VARIABLE, "openvino", OPENVINO_PACKAGES), {
+        "SILLAR_OPENVINO_TOKENIZER": tokenizer
+    }
+
+
+def is_present(peer: str) -> bool:
+    """Whether a peer other than llama.cpp is there already."""
+    return OPENVINO_VARIABLE in os.environ or (cache_dir() / "peers" / peer / ".complete").exists()
+
+
+def _installed(variable: str, name: str, packages: Sequence[str]) -> Path:
+    configured = os.environ.get(variable)
     if configured:
         return Path(configured)
-    folder = cache_dir() / "peers" / "onnxruntime"
+    folder = cache_dir() / "peers" / name
     if not (folder / ".complete").exists():
-        _install(folder, ONNX_PACKAGES)
+        _install(folder, packages)
     return folder / "bin" / "python"
 
 

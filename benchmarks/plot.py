@@ -16,29 +16,30 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
+PEER = "llama.cpp"
 SPEEDS = ("prefill", "decode", "batched")
 NAMES = {"prefill": "prefill {}", "decode": "decode at {}", "batched": "streams: {}"}
 COLOURS = {"prefill": "#2f6f8f", "decode": "#c2703d", "batched": "#6b8e4e"}
 
 
 def draw(results: Sequence[dict[str, Any]], path: Path) -> None:
-    """A panel a model; a bar a workload that is a speed, labelled with both engines' tokens/s."""
+    """A panel a model; a bar a workload that is a speed, labelled with ours and llama.cpp's tokens/s."""
     figure, axes = plt.subplots(
         1, len(results), figsize=(1.5 + 4.2 * len(results), 4.2), squeeze=False, layout="constrained"
     )
     shown = [
-        [row for row in result["rows"] if row["workload"] in SPEEDS and row["ratio"] is not None]
+        [row for row in result["rows"] if row["workload"] in SPEEDS and PEER in row["ratios"]]
         for result in results
     ]
     most = max(map(len, shown))
     for axis, result, rows in zip(axes[0], results, shown, strict=True):
         names = [NAMES[row["workload"]].format(row["size"]) for row in rows]
         bars = axis.barh(
-            names, [row["ratio"] for row in rows], color=[COLOURS[row["workload"]] for row in rows]
+            names, [row["ratios"][PEER] for row in rows], color=[COLOURS[row["workload"]] for row in rows]
         )
         axis.bar_label(bars, [_label(row) for row in rows], padding=3, fontsize=8)
         axis.axvline(1, color="black", linewidth=0.8)
-        axis.set_xlim(0, 1.5 * max([row["ratio"] for row in rows], default=1))
+        axis.set_xlim(0, 1.5 * max([row["ratios"][PEER] for row in rows], default=1))
         axis.set_ylim(most - 0.5, -0.5)
         axis.set_title(result["model"].removesuffix(".gguf"), fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
@@ -88,8 +89,8 @@ def _at(figures: Any, keys: Sequence[str]) -> float:
 
 
 def _label(row: dict[str, Any]) -> str:
-    ours, theirs = (figures["median"] for figures in row["engines"].values())
-    return f"{row['ratio']:.2f}  ({_short(ours)} / {_short(theirs)})"
+    ours, theirs = (row["engines"][name]["median"] for name in ("sillar", PEER))
+    return f"{row['ratios'][PEER]:.2f}  ({_short(ours)} / {_short(theirs)})"
 
 
 def _short(speed: float) -> str:

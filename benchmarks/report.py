@@ -37,25 +37,29 @@ def add_shares(result: dict[str, Any], path: Path, limits: dict[str, Any], threa
 
 def line(row: dict[str, Any]) -> str:
     parts = [f"{engine} {_figure(figures)}" for engine, figures in row["engines"].items()]
-    ratio = "" if row["ratio"] is None else f", ratio {row['ratio']:.2f}"
-    return f"{row['workload']} {row['size']}: {', '.join(parts)} {row['unit']}{ratio}"
+    ratios = "".join(f", {ratio:.2f} of {peer}" for peer, ratio in row["ratios"].items())
+    return f"{row['workload']} {row['size']}: {', '.join(parts)} {row['unit']}{ratios}"
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
+    """Markdown: an engine's column has its figure, its share of the machine's limit, and our ratio to it."""
     lines = []
     for result in results:
-        names = ["Sillar", "llama.cpp"][: len(result["rows"][0]["engines"])]
-        lines += [f"**{result['model']}**", ""]
-        lines += [f"| workload | | {' | '.join(names)} | ratio | share of limit: {', '.join(names)} |"]
-        lines += ["|---" * (len(names) + 4) + "|"]
+        names = list(dict.fromkeys(name for row in result["rows"] for name in row["engines"]))
+        lines += [f"**{result['model']}**", "", f"| workload | | {' | '.join(names)} |"]
+        lines += ["|---" * (len(names) + 2) + "|"]
         for row in result["rows"]:
-            figures = list(row["engines"].values())
-            shares = ", ".join(f"{each['share']:.0%}" for each in figures if "share" in each)
-            cells = [f"{row['workload']} {row['size']}", row["unit"], *map(_figure, figures)]
-            cells += ["" if row["ratio"] is None else f"{row['ratio']:.2f}", shares]
-            lines.append(f"| {' | '.join(cells)} |")
+            cells = [_cell(row, name) if name in row["engines"] else "-" for name in names]
+            lines.append(f"| {row['workload']} {row['size']} | {row['unit']} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _cell(row: dict[str, Any], engine: str) -> str:
+    figures = row["engines"][engine]
+    share = f", {figures['share']:.0%} of the limit" if "share" in figures else ""
+    ratio = f"; **{row['ratios'][engine]:.2f}**" if engine in row["ratios"] else ""
+    return _figure(figures) + share + ratio
 
 
 def p95(values: Sequence[float]) -> float:

@@ -9,6 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -151,12 +152,70 @@ class Workloads:
         return next_tokens[0]
 
     def _random(self, n: int, salt: int) -> list[int]:
-        generator = np.random.default_rng(SEED + salt)
-        return [int(token) for token in generator.integers(0, self.subject.vocab_size, n)]
+        return _random(self.subject.vocab_size, n, salt)
 
 
-def handlers(subject: Subject) -> dict[str, Callable[..., Any]]:
+class Generator(ABC):
+    """An engine that only generates: no steps of its own choosing, no cache that we can address."""
+
+    vocab_size: int
+
+    @abstractmethod
+    def load(self, path: str, threads: int, room: int, **settings: Any) -> dict[str, Any]:
+        """Loads a GGUF, and says what engine this is."""
+
+    @abstractmethod
+    def generate(self, prompts: Sequence[Sequence[int]], tokens: int) -> list[float]:
+        """Greedily continues all prompts together by `tokens` tokens, computing everything anew.
+
+        Returns the seconds from the call to each step's tokens: `tokens` of them, ascending.
+        """
+
+
+class Generations:
+    """The calls of Workloads that whole generations can answer."""
+
+    NAMES = ("load", "prefill", "decode", "batched", "neighbour", "memory")
+
+    def __init__(self, subject: Generator) -> None:
+        self.subject = subject
+
+    def load(self, path: str, threads: int, room: int = 4096, **settings: Any) -> dict[str, Any]:
+        begin = time.perf_counter()
+        about = self.subject.load(path, threads, room, **settings)
+        loaded = time.perf_counter()
+        self.subject.generate([[1]], 1)
+        seconds = {"load_s": loaded - begin, "first_token_s": time.perf_counter() - begin}
+        return about | seconds | {"workloads": self.NAMES}
+
+    def reserve(self, sizes: Sequence[int]) -> None:
+        """Nothing to reserve: each generation makes its own room."""
+
+    def fill(self, streams: Sequence[int], tokens: int) -> float:
+        """Seconds to the first token after `tokens` random ones, of the streams one after the other."""
+        prompts = [_random(self.subject.vocab_size, tokens, stream) for stream in streams]
+        return sum(self.subject.generate([prompt], 1)[-1] for prompt in prompts)
+
+    def decode(self, streams: int, context: int, tokens: int) -> list[float]:
+        """Seconds of each of `tokens` steps after the first token, all streams together."""
+        prompts = [_random(self.subject.vocab_size, context, stream) for stream in range(streams)]
+        times = self.subject.generate(prompts, tokens + 1)
+        return [end - begin for begin, end in pairwise(times)]
+
+    def memory(self) -> dict[str, int]:
+        return memory_bytes()
+
+
+def _random(vocab_size: int, n: int, salt: int) -> list[int]:
+    generator = np.random.default_rng(SEED + salt)
+    return [int(token) for token in generator.integers(0, vocab_size, n)]
+
+
+def handlers(subject: Subject | Generator) -> dict[str, Callable[..., Any]]:
     """The workloads of a subject as a worker's handlers."""
+    if isinstance(subject, Generator):
+        calls = Generations(subject)
+        return {name: getattr(calls, name) for name in ("load", "reserve", "fill", "decode", "memory")}
     all_of = Workloads(subject)
     names = ("load", "reserve", "fill", "decode", "mixed", "greedy", "logits", "memory", "unload")
     return {name: getattr(all_of, name) for name in names}

@@ -56,21 +56,52 @@ def test_mixed_takes_one_chunk_a_step_beside_every_stream():
 
 
 def test_the_ratio_is_of_neighbouring_runs():
-    pair = compare.Pair(model=None, workers={})
-    pair.add(
-        {"workload": "x", "size": 1, "unit": "u"}, {"ours": [2.0, 30.0, 4.0], "theirs": [1.0, 10.0, 2.0]}
-    )
-    assert pair.rows[0]["ratio"] == 2.0
+    engines = compare.Engines(model=None, workers={})
+    samples = {"sillar": [2.0, 30.0, 4.0], "llama.cpp": [1.0, 10.0, 2.0], "openvino": [2.0, 15.0, 2.0]}
+    engines.add({"workload": "x", "size": 1, "unit": "u"}, samples)
+    assert engines.rows[0]["ratios"] == {"llama.cpp": 2.0, "openvino": 2.0}
 
 
 def test_one_engine_alone_has_figures_and_no_ratio():
-    pair = compare.Pair(model=None, workers={})
-    pair.add({"workload": "decode", "size": 64, "unit": "tokens/s"}, {"sillar": [2.0, 4.0, 3.0]})
-    assert pair.rows[0]["ratio"] is None
-    table = report.table([{"model": "m.gguf", "rows": pair.rows}]).splitlines()
-    assert table[2] == "| workload | | Sillar | ratio | share of limit: Sillar |"
-    assert {line.count("|") for line in table[2:5]} == {6}
-    assert report.line(pair.rows[0]) == "decode 64: sillar 3.00 ±17% tokens/s"
+    engines = compare.Engines(model=None, workers={})
+    engines.add({"workload": "decode", "size": 64, "unit": "tokens/s"}, {"sillar": [2.0, 4.0, 3.0]})
+    assert engines.rows[0]["ratios"] == {}
+    assert report.line(engines.rows[0]) == "decode 64: sillar 3.00 ±17% tokens/s"
+
+
+def test_a_peer_that_cannot_run_a_workload_has_no_cell_there():
+    engines = compare.Engines(model=None, workers={"sillar": None, "openvino": None})
+    about = {"sillar": {}, "openvino": {"workloads": ["decode"]}}
+    assert list(engines.able("decode", about).workers) == ["sillar", "openvino"]
+    assert list(engines.able("mixed", about).workers) == ["sillar"]
+    engines.add({"workload": "decode", "size": 64, "unit": "tokens/s"}, {"sillar": [3.0], "openvino": [2.0]})
+    engines.add({"workload": "mixed", "size": 9, "unit": "x"}, {"sillar": [2.0]})
+    assert report.table([{"model": "m.gguf", "rows": engines.rows}]).splitlines()[2:6] == [
+        "| workload | | sillar | openvino |",
+        "|---|---|---|---|",
+        "| decode 64 | tokens/s | 3.00 | 2.00; **1.50** |",
+        "| mixed 9 | x | 2.00 | - |",
+    ]
+
+
+def test_an_engine_that_only_generates_answers_the_same_calls():
+    seen = []
+
+    class Whole(workloads.Generator):
+        vocab_size = 50
+
+        def load(self, path, threads, room, **settings):
+            return {"engine": "whole"}
+
+        def generate(self, prompts, tokens):
+            seen.append(([len(prompt) for prompt in prompts], tokens))
+            return [0.5 * (step + 1) for step in range(tokens)]
+
+    calls = workloads.handlers(Whole())
+    assert "mixed" not in calls["load"](path="m.gguf", threads=1)["workloads"]
+    assert calls["fill"](streams=[0, 1], tokens=7) == 1.0
+    assert calls["decode"](streams=2, context=7, tokens=3) == [0.5] * 3
+    assert seen == [([1], 1), ([7], 1), ([7], 1), ([7, 7], 4)]
 
 
 def test_shares_of_the_limits(tmp_path):
