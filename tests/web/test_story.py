@@ -147,3 +147,25 @@ def test_documents_open_from_their_list_page_by_page_and_section_by_section(
     tab.get_by_label("Section", exact=True).select_option(label="Hours")
     tab.locator("dialog .passage", has_text="We open at nine").wait_for()
     assert serious(tab) == []
+
+
+def test_a_quote_after_a_page_break_opens_where_it_stands(open_tab: Open, places: tuple[Live, Desk]) -> None:
+    live, _ = places
+    first = [
+        (11, 700, "The lighthouse was painted by the crew of the harbour, who"),
+        (11, 686, "came in spring"),
+    ]
+    second = [
+        (11, 700, "and went in autumn. The lantern weighs ninety kilograms."),
+        (11, 660, "Nothing follows."),
+    ]
+    tab = open_tab(f"{live.url}/#documents")
+    drop(tab, "lantern.pdf", make_pdf([first, second]))
+    tab.locator("tr", has_text="lantern.pdf").get_by_text("ready").wait_for()
+    tab.click("nav >> text=Ask")
+    ask(tab, "The lantern weighs how many kilograms, ninety kilograms?")
+    assert "pages 1–2" in tab.inner_text(".sources")
+    tab.click(".chip")
+    tab.wait_for_selector("dialog .page img[alt^='page 2: ']")
+    assert marked(tab)
+    assert "page 2 / 2" in tab.inner_text("dialog")

@@ -222,7 +222,7 @@ def _show(answer: Answer) -> None:
 
 def _citation(citation: Citation) -> tuple[str, str, str]:
     places = [
-        f"page {citation.page}" if citation.page else "",
+        f"page {citation.pages}" if citation.pages else "",
         citation.section,
         f"lines {citation.lines[0]}-{citation.lines[1]}" if citation.lines else "",
     ]

@@ -25,11 +25,20 @@ class Citation:
     start: int
     end: int
     score: float
+    last_page: int | None = None
+    """Where it is not `page`: the quote stands on one of them, since its passage goes over a page break."""
+
+    @property
+    def pages(self) -> str:
+        """`105`, `105-106`, or "" where there are none."""
+        if self.page is None or self.last_page in (None, self.page):
+            return str(self.page or "")
+        return f"{self.page}-{self.last_page}"
 
     def to_json(self) -> dict[str, Any]:
         return {"number": self.number, "document_id": self.document_id,
-                "document": self.document, "page": self.page, "section": self.section,
-                "lines": self.lines, "quote": self.quote, "start": self.start, "end": self.end,
+                "document": self.document, "page": self.page, "last_page": self.last_page or self.page,
+                "section": self.section, "lines": self.lines, "quote": self.quote, "start": self.start, "end": self.end,
                 "score": round(self.score, 4)}  # fmt: skip
 
 
@@ -77,7 +86,7 @@ class Draft:
         self.citations.append(
             Citation(len(self.citations) + 1, passage.document_id, passage.document, passage.page,
                      passage.section or passage.title, passage.lines, _span(sources),
-                     passage.start + start, passage.start + end, passage.score)
+                     passage.start + start, passage.start + end, passage.score, passage.last_page)
         )  # fmt: skip
         return len(self.citations)
 

@@ -103,7 +103,7 @@
 
   function view(answer) {
     const details = h("details", {}, h("summary", {}, `${words.sources} (${answer.citations.length})`), answer.citations.map((citation) =>
-      h("div", {}, h("strong", {}, `${citation.number}. ${citation.document}`), citation.page ? `, ${words.page} ${citation.page}` : "", h("blockquote", {}, citation.quote))));
+      h("div", {}, h("strong", {}, `${citation.number}. ${citation.document}`), citation.page ? `, ${words.page} ${citation.last_page > citation.page ? `${citation.page}–${citation.last_page}` : citation.page}` : "", h("blockquote", {}, citation.quote))));
     const chip = (n) => h("button", { class: "chip", type: "button", "aria-label": `${words.sources} ${n}`, onclick: () => { details.open = true; details.scrollIntoView({ block: "nearest" }); } }, String(n));
     const below = h("div", {});
     return h("div", {}, h("div", { class: "answer" }, ...rich(answer.blocks, chip)), answer.citations.length ? details : null,

@@ -57,7 +57,7 @@ export const blob = async (path) => (await request("GET", path)).blob();
 export async function picture(path) {
   const response = await request("GET", path);
   const mark = (side) => Number(response.headers.get(`Sillar-Mark-${side}`) ?? 0);
-  return { image: await response.blob(), top: mark("Top"), left: mark("Left") };
+  return { image: await response.blob(), marked: response.headers.has("Sillar-Mark-Top"), top: mark("Top"), left: mark("Left") };
 }
 
 /** Sends a file; `onProgress(share)` hears how much of it has gone. Only XMLHttpRequest tells that. */

@@ -65,8 +65,11 @@ function vote(answer, value, picture, name, below) {
     await post(path, { vote: taken ? 0 : value });
     for (const other of button.parentElement.querySelectorAll("[aria-pressed]")) other.setAttribute("aria-pressed", String(!taken && other === button));
     below.replaceChildren();
-    if (!taken && value < 0) below.append(why(answer, path, below));
-    else if (!taken) notice(t("thanks"));
+    if (!taken && value < 0) {
+      below.append(why(answer, path, below));
+      below.scrollIntoView({ block: "nearest" }); // the question's field covers the end of the page
+    }
+    if (!taken && value > 0) notice(t("thanks"));
   } }, icon(picture), t(name));
 }
 

@@ -10,7 +10,7 @@ const PART = 12000; // characters of a section shown at once
 /** "page 3 · Section > Subsection"; `brief` has the innermost section only. */
 export function place(citation, brief = false) {
   const where = [];
-  if (citation.page) where.push(`${t("page")} ${citation.page}`);
+  if (citation.page) where.push(citation.last_page > citation.page ? `${t("pages")} ${citation.page}–${citation.last_page}` : `${t("page")} ${citation.page}`);
   else if (citation.lines) where.push(citation.lines[0] === citation.lines[1] ? `${t("line")} ${citation.lines[0]}` : `${t("lines")} ${citation.lines.join("–")}`);
   if (citation.section) where.push(brief ? citation.section.split(" > ").at(-1) : citation.section);
   return where.join(" · ");
@@ -23,7 +23,7 @@ export async function openPassage(citation) {
     const marked = h("mark", {}, context.quote);
     const text = passage(t("opened"), context.before, marked, context.after);
     const paged = citation.page && context.media_type === "application/pdf";
-    const last = paged ? Math.max(citation.page, (await get(`${path}/sections`)).pages) : 0;
+    const last = paged ? Math.max(citation.last_page ?? citation.page, (await get(`${path}/sections`)).pages) : 0;
     const shown = paged ? pagesOrText(pagesOf(path, citation.page, last, citation), text, marked) : text;
     show(citation.document, place(citation), shown);
     if (!paged) marked.scrollIntoView({ block: "center" });
@@ -74,13 +74,22 @@ function pagesOf(path, first, last, citation = null) {
   const page = h("div", { class: "page", tabindex: 0, role: "region", "aria-label": t("asPage") });
   const turner = turn(first, last, (n) => `${t("page")} ${n} / ${last}`, open);
   const view = h("div", { class: "viewer" }, turner, page);
+  const ends = citation ? citation.last_page ?? citation.page : 0;
+  let looking = citation !== null;
+  let asked = 0; // the last one that was asked for is shown, whichever comes last
 
   async function open(n) {
+    const number = ++asked;
     page.setAttribute("aria-busy", "true");
     page.replaceChildren(t("drawing"));
     try {
-      await draw(page, path, n, citation && n === citation.page ? citation.quote : "");
+      const drawn = await draw(path, n, citation && n >= citation.page && n <= ends ? citation.quote : "");
+      if (number !== asked) return;
+      lay(page, drawn);
+      if (looking && !drawn.marked && n < ends) return turner.go(n + 1); // over a page break: on the next one, then
+      looking = false;
     } catch (error) {
+      if (number !== asked) return;
       page.removeAttribute("aria-busy");
       page.replaceChildren(h("p", { class: "soft" }, error.message ?? t("offline")));
       if (n === first) {
@@ -137,13 +146,17 @@ function turn(first, last, label, open) {
   return bar;
 }
 
-async function draw(page, path, number, quote) {
+async function draw(path, number, quote) {
   const query = new URLSearchParams({ quote: quote.slice(0, 1000) });
-  const { image, top, left } = await picture(`${path}/pages/${number}.png?${query}`);
+  const { image, ...where } = await picture(`${path}/pages/${number}.png?${query}`);
   const address = URL.createObjectURL(image);
   const element = h("img", { src: address, alt: quote ? `${t("page")} ${number}: ${quote}` : `${t("page")} ${number}` });
   await element.decode();
   URL.revokeObjectURL(address);
+  return { element, ...where };
+}
+
+function lay(page, { element, top, left }) {
   page.replaceChildren(element);
   page.removeAttribute("aria-busy");
   page.scrollTop = top * element.clientHeight - page.clientHeight / 3;
