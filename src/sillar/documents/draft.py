@@ -38,7 +38,8 @@ class Citation:
     def to_json(self) -> dict[str, Any]:
         return {"number": self.number, "document_id": self.document_id,
                 "document": self.document, "page": self.page, "last_page": self.last_page or self.page,
-                "section": self.section, "lines": self.lines, "quote": self.quote, "start": self.start, "end": self.end,
+                "section": self.section, "lines": self.lines, "quote": self.quote,
+                "start": self.start, "end": self.end,
                 "score": round(self.score, 4)}  # fmt: skip
 
 
