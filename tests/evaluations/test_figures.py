@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from evaluations import report
+from evaluations.bars import judged
 from evaluations.calibrate import fit_rows
 from evaluations.corpora import CorpusError
 from evaluations.curve import draw
@@ -33,6 +34,23 @@ def test_retrieval_figures() -> None:
         "mrr": 0.4444,
         "ndcg@10": 0.5,
     }
+
+
+def test_bars_are_reached_or_missed_by_the_set_that_they_are_about() -> None:
+    sets = [
+        {"name": "xquad-en-dev", "recall@1": 0.95},
+        {"name": "xquad-es-dev", "recall@1": 0.92},
+        {"name": "xquad-es-dev-over-xquad-en-dev", "recall@1": 0.9},
+    ]
+    answers = [{"name": "xquad-es-dev", "model": "default", "contained": 0.6, "ttft_p50_s": 0.6}]
+    found = judged({"retrieval": {"sets": sets}, "generated": {"sets": answers}})
+    assert [(bar.what, name, reached) for bar, name, _, reached in found] == [
+        ("recall@1, English", "xquad-en-dev", True),
+        ("recall@1, Spanish", "xquad-es-dev", False),
+        ("recall@1, across languages", "xquad-es-dev-over-xquad-en-dev", True),
+        ("contained, 135M model, Spanish", "xquad-es-dev default", True),
+        ("first words, seconds p50, 135M model", "xquad-es-dev default", False),
+    ]
 
 
 def test_answer_scores_ignore_case_articles_accents_and_markers() -> None:
