@@ -32,7 +32,7 @@ _SAID_SCORE = 10.0
 _KIND_SCORE = 0.5
 """What the time or the number that is asked for adds to a sentence's score; docs/log.md has both figures."""
 _KIND_LOGIT = 6.0
-"""What its lack takes from the logit of support."""
+"""What its lack takes from the logit of support, where question and passages share a language."""
 _CARRIED_SHARE = 0.2
 """What a word that a follow-up takes from the questions before it counts, beside its own words."""
 _NEAR_PASSAGES = 4
@@ -116,7 +116,7 @@ async def find_support(
     calibration = OTHER_LANGUAGE if foreign else SAME_LANGUAGE
     features = evidence.features(best, passages, terms.coverage(top.text, top.language))
     logit = calibration.logit(features) + _HEADING_LOGIT * float(evidence.asked[best])
-    logit -= _KIND_LOGIT * float(1.0 - holds[best])
+    logit -= 0.0 if foreign else _KIND_LOGIT * float(1.0 - holds[best])
     ranked = [replace(sentences[i], score=float(scores[i])) for i in order]
     return Support(ranked, probability(logit), logit >= calibration.threshold, features)
 
