@@ -21,7 +21,7 @@ from sillar.errors import ConfigError
 
 SHORT_NAMES = {"SILLAR_ISA": "engine.isa", "SILLAR_THREADS": "engine.threads"}
 _OTHER_VARIABLES = {"SILLAR_CONFIG", "SILLAR_CACHE", *SHORT_NAMES}
-_TOOLS = ("SILLAR_TEST_", "SILLAR_FUZZ_", "SILLAR_LLAMA_CPP_")
+_TOOLS = tuple(f"SILLAR_{tool}_" for tool in ("TEST", "FUZZ", "LLAMA_CPP", "ONNXRUNTIME", "OPENVINO", "VLLM"))
 
 
 def setting(

@@ -40,6 +40,11 @@ def test_environment_wins_over_the_file(settings: Path) -> None:
     assert (config.engine.threads, config.engine.isa, config.sampling.top_p) == (2, "avx2", 0.9)
 
 
+def test_what_the_benchmarks_are_told_does_not_stop_the_command(settings: Path) -> None:
+    peers = ("LLAMA_CPP_PYTHON", "LLAMA_CPP_SERVER", "ONNXRUNTIME_PYTHON", "OPENVINO_PYTHON", "VLLM_PYTHON")
+    assert load(settings, "", **{f"SILLAR_{peer}": "x" for peer in peers}).engine.threads == 0
+
+
 @pytest.mark.parametrize(
     ("text", "variables", "message"),
     [
