@@ -11,10 +11,11 @@ import asyncio
 import statistics
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
+from benchmarks.compare import find_model
+from sillar import hub
 from sillar.engine.engine import EngineOptions
 from sillar.engine.language_model import LanguageModel
 from sillar.engine.request import GenerationParams, SequenceStep, Stepper, StepResult
@@ -75,15 +76,16 @@ async def measure(model: LanguageModel, timed: Timed, streams: int, tokens: int)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", type=Path, help="GGUF of a language model")
+    parser.add_argument("model", nargs="?", default=hub.DEFAULT_CHAT_MODEL, help="a path or catalogue name")
     parser.add_argument("--streams", type=int, default=16)
     parser.add_argument("--tokens", type=int, default=256)
     options = parser.parse_args()
-    model = LanguageModel.load(options.model, options=EngineOptions(max_running=options.streams))
+    path = find_model(options.model)
+    model = LanguageModel.load(path, options=EngineOptions(max_running=options.streams))
     timed = Timed(model.engine._stepper, options.streams)
     model.engine._worker._stepper = timed
     result = asyncio.run(measure(model, timed, options.streams, options.tokens))
-    machine.emit("engine_overhead", {"model": options.model.name, **result})
+    machine.emit("engine_overhead", {"model": path.name, **result})
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ _BARS = """## The bars
 """
 _ELSEWHERE = """
 Elsewhere (docs/benchmarks.md): search p95 of 10,000 chunks 26 ms (bar 60) and of 500,000 178 ms (bar 250),
-reached; indexing 1.43 to 1.51 times as fast as ONNX Runtime (bar 3), **missed**. By hand, beyond these sets
+reached; indexing 1.35 to 1.51 times as fast as ONNX Runtime (bar 3), **missed**. By hand, beyond these sets
 (docs/log.md): everyday questions that share no words with their answer are mostly refused, in one language
 and across two.
 """
