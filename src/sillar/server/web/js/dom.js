@@ -48,8 +48,14 @@ export function openDialog(kind, ...content) {
   const dialog = document.getElementById("viewer");
   dialog.className = kind;
   dialog.replaceChildren(...content);
-  // What was shown, a new key above all, does not stay behind a closed dialog.
-  dialog.onclose = () => { if (!dialog.open) dialog.replaceChildren(); };
+  dialog.onclose = () => { if (!dialog.open) dialog.replaceChildren(); }; // by the Escape key
   if (!dialog.open) dialog.showModal();
   return dialog;
+}
+
+/** What was shown, a new key above all, does not stay behind a closed dialog. */
+export function closeDialog() {
+  const dialog = document.getElementById("viewer");
+  dialog.close();
+  dialog.replaceChildren();
 }

@@ -2,7 +2,7 @@
 
 import { get, post, remove } from "./api.js";
 import { complain, said } from "./complain.js";
-import { h, notice, openDialog } from "./dom.js";
+import { closeDialog, h, notice, openDialog } from "./dom.js";
 import { language, t } from "./text.js";
 
 const WIDGET = ["ask"];
@@ -50,7 +50,6 @@ async function revoke(row, reload) {
   }
 }
 
-const close = () => document.getElementById("viewer").close();
 
 function makeKey(scopes, reload) {
   const name = h("input", { id: "key-name", maxlength: 60, required: true, autocomplete: "off" });
@@ -63,7 +62,7 @@ function makeKey(scopes, reload) {
     h("fieldset", {}, h("legend", {}, t("keyMay")), boxes.map((box) => h("label", { class: "row", for: box.id }, box, t(`scope_${box.value}`)))),
     h("label", { class: "field", for: "key-origins" }, t("keyOrigins"), origins),
     h("p", { id: "origins-hint", class: "soft small" }, t("originsHint")), problem,
-    h("div", { class: "row" }, h("button", { class: "primary", type: "submit" }, t("makeKey")), h("button", { type: "button", onclick: close }, t("cancel"))));
+    h("div", { class: "row" }, h("button", { class: "primary", type: "submit" }, t("makeKey")), h("button", { type: "button", onclick: closeDialog }, t("cancel"))));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const sites = origins.value.split(/\s+/).filter(Boolean);
@@ -93,6 +92,6 @@ function show(made) {
     h("h2", { id: "viewer-title" }, t("keyMade", { name: made.name })),
     h("label", { class: "field", for: "secret" }, t("secretOnce"), field),
     h("div", { class: "row" }, h("button", { class: "primary", type: "button", onclick: copy }, t("copyKey")),
-      h("button", { type: "button", onclick: close }, t("close"))));
+      h("button", { type: "button", onclick: closeDialog }, t("close"))));
   field.focus();
 }

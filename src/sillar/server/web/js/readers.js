@@ -2,7 +2,7 @@
 
 import { put } from "./api.js";
 import { said } from "./complain.js";
-import { h, notice, openDialog } from "./dom.js";
+import { closeDialog, h, notice, openDialog } from "./dom.js";
 import { t } from "./text.js";
 
 const EVERYONE = "*"; // as the server calls it
@@ -31,7 +31,6 @@ function edit(collection, names, title, refresh) {
   list.value = names.filter((name) => name !== EVERYONE).join("\n");
   list.disabled = everyone.checked;
   const problem = h("p", { class: "bad small", role: "alert" });
-  const close = () => document.getElementById("viewer").close();
   const form = h("form", {},
     h("h2", { id: "viewer-title" }, t("readersOf", { name: title })),
     h("label", { class: "row" }, everyone, t("everyoneMay")),
@@ -39,13 +38,13 @@ function edit(collection, names, title, refresh) {
     h("p", { id: "names-hint", class: "soft small" }, t("namesHint")), problem,
     h("div", { class: "row" },
       h("button", { class: "primary", type: "submit" }, t("save")),
-      h("button", { type: "button", onclick: close }, t("cancel"))));
+      h("button", { type: "button", onclick: closeDialog }, t("cancel"))));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const wanted = everyone.checked ? [EVERYONE] : list.value.split("\n").map((name) => name.trim()).filter(Boolean);
     try {
       await put(`/v1/collections/${encodeURIComponent(collection)}/readers`, { readers: wanted });
-      close();
+      closeDialog();
       notice(t("saved"));
       refresh();
     } catch (error) {

@@ -2,7 +2,7 @@
 
 import { get, picture } from "./api.js";
 import { complain } from "./complain.js";
-import { h, icon, openDialog } from "./dom.js";
+import { closeDialog, h, icon, openDialog } from "./dom.js";
 import { t } from "./text.js";
 
 const PART = 12000; // characters of a section shown at once
@@ -48,7 +48,7 @@ export async function openDocument(row) {
 function show(name, where, content) {
   const dialog = openDialog("", h("div", { class: "viewer" },
     h("div", { class: "row apart" }, h("h2", { id: "viewer-title" }, name),
-      h("button", { type: "button", autofocus: true, onclick: () => dialog.close() }, t("close"))),
+      h("button", { type: "button", autofocus: true, onclick: closeDialog }, t("close"))),
     where ? h("p", { class: "soft small" }, where) : null, content));
 }
 
