@@ -46,7 +46,7 @@ export async function openDocument(row) {
 }
 
 function show(name, where, content) {
-  const dialog = openDialog("", h("div", { class: "viewer" },
+  openDialog("", h("div", { class: "viewer" },
     h("div", { class: "row apart" }, h("h2", { id: "viewer-title" }, name),
       h("button", { type: "button", autofocus: true, onclick: closeDialog }, t("close"))),
     where ? h("p", { class: "soft small" }, where) : null, content));
