@@ -182,7 +182,8 @@ class Index:
         Each document is committed whole or not at all; after an interruption the next call goes on where
         it ended. Paths that are `unsettled` are left as they are.
         """
-        root, started = await asyncio.to_thread(_real_folder, folder), time.monotonic()
+        root = await asyncio.to_thread(_real_folder, folder)
+        started = time.monotonic()
         async with self.changing(progress, limits):
             source = await self._write(self.store.source, root, collection)
             known = await self._write(self.store.files, source)

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sillar.documents.document import DocumentBuilder
-from sillar.documents.ingest.tables import clean, is_value, looks_like_header, row_line
-
-_MAX_SPAN = 60
+from sillar.documents.ingest.tables import MAX_SPAN, clean, is_value, looks_like_header, row_line
 
 
 @dataclass(slots=True)
@@ -113,4 +111,4 @@ def _is_head(element: Any) -> bool:
 
 
 def _span(value: str | None) -> int:
-    return min(_MAX_SPAN, int(value)) if value and value.isdecimal() and int(value) else 1
+    return min(MAX_SPAN, int(value)) if value and value.isdecimal() and int(value) else 1

@@ -10,7 +10,7 @@ from typing import Any
 from sillar.documents.document import BlockKind, Document, DocumentBuilder
 from sillar.documents.ingest.package import open_package
 from sillar.documents.ingest.spreadsheet import add_rows
-from sillar.documents.ingest.tables import Row, add_table, looks_like_header, split_titles
+from sillar.documents.ingest.tables import Row, add_table, add_titles, looks_like_header
 from sillar.errors import DocumentError
 
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
@@ -78,9 +78,7 @@ class _Reader:
         rows = [row for _, row in _rows(table)]
         if not rows:
             return
-        titles = split_titles(rows)
-        add_table(self.builder, rows[:titles])
-        rows = rows[titles:]
+        rows = rows[add_titles(self.builder, rows) :]
         named = headed or (len(rows[0]) > 2 and looks_like_header(rows[0], rows[1:]))
         add_table(self.builder, rows[1:] if named else rows, header=rows[0] if named else None)
 

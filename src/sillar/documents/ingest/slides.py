@@ -16,7 +16,7 @@ from pptx.exc import PackageNotFoundError, PythonPptxError
 
 from sillar.documents.document import Document, DocumentBuilder
 from sillar.documents.ingest.package import open_package
-from sillar.documents.ingest.tables import Row, add_table, split_titles
+from sillar.documents.ingest.tables import Row, add_table, add_titles
 from sillar.errors import DocumentError
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
@@ -90,9 +90,7 @@ def _add_rows(builder: DocumentBuilder, table: Any, number: int) -> None:
     for row in table.rows:
         above = rows[-1] if rows else ()
         rows.append([_cell(cell, above[i] if i < len(above) else "") for i, cell in enumerate(row.cells)])
-    titles = split_titles(rows)
-    add_table(builder, rows[:titles], page=number)
-    rows = rows[titles:]
+    rows = rows[add_titles(builder, rows, page=number) :]
     named = bool(table.first_row) and len(rows) > 1
     add_table(builder, rows[1:] if named else rows, header=rows[0] if named else None, page=number)
 

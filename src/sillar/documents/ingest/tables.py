@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from sillar.documents.document import DocumentBuilder
 
+MAX_SPAN = 60
+"""Columns that one cell may span."""
 _MAX_HEADER = 80
 _VALUE = re.compile(r"(?=\D*\d)[-+(]?[\d.,:/%€$£\s-]+\)?|\S+@\S+|\w+://\S+|true|false|yes|no", re.I)
 """What stands in cells of data rather than above them: numbers, dates, sums, addresses."""
@@ -55,14 +57,6 @@ def looks_like_header(row: Row, following: Sequence[Row]) -> bool:
     return all(len(cell) <= _MAX_HEADER and not _VALUE.fullmatch(cell) for cell in cells)
 
 
-def split_titles(rows: Sequence[Row]) -> int:
-    """How many rows at a table's head are titles across it: one cell, where the rows below have several."""
-    count = 0
-    while count + 1 < len(rows) and _filled(rows[count]) == 1 and len(rows[count]) > 1:
-        count += 1
-    return count if count < len(rows) and _filled(rows[count]) > 1 else 0
-
-
 def _filled(row: Row) -> int:
     return sum(1 for cell in row if cell.strip())
 
@@ -80,3 +74,15 @@ def add_table(
         rows, header = [header], None
     for row in rows:
         builder.add("table", row_line(row, header), lines=lines, page=page)
+
+
+def add_titles(builder: DocumentBuilder, rows: Sequence[Row], *, page: int | None = None) -> int:
+    """Adds what stands at a table's head as titles across it, and says how many rows that are: one cell,
+    where the rows below have several.
+    """
+    count = 0
+    while count + 1 < len(rows) and _filled(rows[count]) == 1 and len(rows[count]) > 1:
+        count += 1
+    titles = rows[:count] if count < len(rows) and _filled(rows[count]) > 1 else ()
+    add_table(builder, titles, page=page)
+    return len(titles)

@@ -21,7 +21,7 @@ from lxml import etree
 
 from sillar.documents.document import BlockKind, Document, DocumentBuilder
 from sillar.documents.ingest.package import open_package, parse_xml
-from sillar.documents.ingest.tables import Row, add_table, looks_like_header, split_titles
+from sillar.documents.ingest.tables import MAX_SPAN, Row, add_table, add_titles, looks_like_header
 from sillar.errors import DocumentError
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -36,7 +36,6 @@ _SKIPPED = {
 } | {"{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"}
 _BLANK = {qn("w:tab"): " ", qn("w:br"): " ", qn("w:cr"): " ", qn("w:noBreakHyphen"): "-"}
 _MAX_DEPTH = 20
-_MAX_SPAN = 60
 
 for _type in _OTHER_MAIN_TYPES:
     PartFactory.part_type_for.setdefault(_type, DocumentPart)
@@ -152,8 +151,7 @@ class _Reader:
         elements = list(table.iterchildren(qn("w:tr")))
         for row in elements:
             rows.append(self._row(row, rows[-1] if rows else ()))
-        titles = split_titles(rows)
-        add_table(self.builder, rows[:titles])
+        titles = add_titles(self.builder, rows)
         rows = rows[titles:]
         marked = bool(rows) and _names_columns(elements[titles])
         look = table.find(f"{qn('w:tblPr')}/{qn('w:tblLook')}")
@@ -176,7 +174,7 @@ class _Reader:
             text = above[len(cells)] if goes_on and len(cells) < len(above) else self._cell(cell)
             span = inner.find(f"{qn('w:tcPr')}/{qn('w:gridSpan')}")
             width = int(span.get(qn("w:val"), "1")) if span is not None else 1
-            cells += [text, *[""] * (min(width, _MAX_SPAN) - 1)]
+            cells += [text, *[""] * (min(width, MAX_SPAN) - 1)]
         return cells
 
     def _cell(self, cell: Any) -> str:

@@ -50,7 +50,6 @@ async function revoke(row, reload) {
   }
 }
 
-
 function makeKey(scopes, reload) {
   const name = h("input", { id: "key-name", maxlength: 60, required: true, autocomplete: "off" });
   const boxes = scopes.map((scope) => h("input", { type: "checkbox", value: scope, id: `scope-${scope}`, checked: scope === "ask" }));
