@@ -35,9 +35,9 @@ class Timed:
         self.context_length = stepper.context_length
         self.kv_blocks = stepper.kv_blocks
 
-    def step(self, batch: Sequence[SequenceStep], *, want_logits: bool = False) -> StepResult:
+    def step(self, batch: Sequence[SequenceStep]) -> StepResult:
         begin, cpu = time.perf_counter(), time.thread_time()
-        result = self._stepper.step(batch, want_logits=want_logits)
+        result = self._stepper.step(batch)
         end = time.perf_counter()
         if len(batch) == self._rows and all(len(s.tokens) == 1 for s in batch):
             if self._ended:

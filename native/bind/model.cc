@@ -28,6 +28,7 @@ struct Request {
   std::vector<std::span<const int32_t>> histories;
   std::vector<const uint32_t*> masks;
   std::vector<int64_t> mask_words;
+  std::vector<std::span<const int32_t>> targets;
   std::vector<Row> rows;
   std::vector<Tokens> held_tokens;
   std::vector<Masks> held_masks;
@@ -71,8 +72,8 @@ SamplingOptions read_sampling(nb::handle from, int64_t vocab) {
   return o;
 }
 
-void check_history(std::span<const int32_t> history, int64_t vocab) {
-  for (int32_t token : history) require(token >= 0 && token < vocab, "history: a token outside the vocabulary");
+void check_vocabulary(std::span<const int32_t> tokens, int64_t vocab, const char* complaint) {
+  for (int32_t token : tokens) require(token >= 0 && token < vocab, complaint);
 }
 
 void read_sequence(nb::handle from, int64_t vocab, Request& request) {
@@ -87,7 +88,12 @@ void read_sequence(nb::handle from, int64_t vocab, Request& request) {
   if (request.sampling.back().penalises()) {
     require(!nb::object(from.attr("history")).is_none(), "penalties need the history of the sequence");
     request.histories.back() = request.tokens(from, "history");
-    check_history(request.histories.back(), vocab);
+    check_vocabulary(request.histories.back(), vocab, "history: a token outside the vocabulary");
+  }
+  request.targets.emplace_back();
+  if (!nb::object(from.attr("targets")).is_none()) {
+    request.targets.back() = request.tokens(from, "targets");
+    check_vocabulary(request.targets.back(), vocab, "targets: a token outside the vocabulary");
   }
   request.masks.push_back(nullptr);
   request.mask_words.push_back((vocab + 31) / 32);
@@ -177,6 +183,8 @@ class PyDecoder {
     const int64_t output = token - (static_cast<int64_t>(input.tokens.size()) - input.outputs);
     if (request.masks[sequence] != nullptr) in.allowed = request.masks[sequence] + output * request.mask_words[sequence];
     in.position = input.past + token + 1;
+    const std::span<const int32_t> targets = request.targets[sequence];
+    if (output < static_cast<int64_t>(targets.size())) in.target = targets[static_cast<size_t>(output)];
     sampler_.draw(in, worker, draws[row]);
   }
 

@@ -35,6 +35,11 @@ Sampler::Sampler(const kernels::VectorKernels& vector, int64_t vocab, int worker
 void Sampler::draw(const DrawInput& input, int worker, Draw& out) {
   const SamplingOptions& options = *input.options;
   Scratch& s = scratch_[static_cast<size_t>(worker)];
+  if (input.target >= 0) {
+    out.token = input.target;
+    report(input, s, out);
+    return;
+  }
   const bool plain = !options.penalises() && options.logit_bias.empty() && input.allowed == nullptr;
   if (plain && options.temperature <= 0) {
     out.token = argmax(input.logits);

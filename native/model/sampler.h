@@ -36,6 +36,7 @@ struct DrawInput {
   std::span<const int32_t> recent;      // the step's tokens up to this row
   const uint32_t* allowed = nullptr;    // bit mask, or null
   int64_t position = 0;                 // of the drawn token
+  int32_t target = -1;                  // >= 0: nothing is drawn, this token of the vocabulary is reported
 };
 
 struct Draw {

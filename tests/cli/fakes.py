@@ -20,7 +20,7 @@ class FakeStepper:
     def __init__(self) -> None:
         self.steps: list[SequenceStep] = []
 
-    def step(self, batch: Sequence[SequenceStep], *, want_logits: bool = False) -> StepResult:
+    def step(self, batch: Sequence[SequenceStep]) -> StepResult:
         self.steps.extend(batch)
         rows = sum(share.outputs for share in batch)
-        return StepResult(np.ones(rows, np.int32), np.zeros(rows, np.float32), [], [], None)
+        return StepResult(np.ones(rows, np.int32), np.zeros(rows, np.float32), [], [])

@@ -60,7 +60,7 @@ class FakeStepper:
         state, token = np.split(content, 2)
         self.state[block], self.token[block] = state.view(np.uint64), token.view(np.int64)
 
-    def step(self, batch: Sequence[SequenceStep], *, want_logits: bool = False) -> StepResult:
+    def step(self, batch: Sequence[SequenceStep]) -> StepResult:
         if self.pause:
             time.sleep(self.pause)
         self.steps += 1
@@ -73,16 +73,11 @@ class FakeStepper:
             rows.extend((draw, state, sequence) for draw, state in self._run(sequence, *before))
             self.fed += len(sequence.tokens)
         tops = [s.sampling.logprobs for _, _, s in rows]
-        logits = np.zeros((len(rows), self.vocab_size), np.float32) if want_logits else None
-        if logits is not None:
-            for row, (draw, state, _) in enumerate(rows):
-                logits[row, draw] = 1 + state % 7
         return StepResult(
             tokens=np.array([d for d, _, _ in rows], np.int32),
             logprobs=np.array([-(s % 1000) / 100 for _, s, _ in rows], np.float32),
             top_tokens=[np.arange(r[0], r[0] + n, dtype=np.int32) for r, n in zip(rows, tops, strict=True)],
             top_logprobs=[-np.arange(n, dtype=np.float32) for n in tops],
-            logits=logits,
         )
 
     def _check_disjoint(self, batch: Sequence[SequenceStep]) -> None:
@@ -131,6 +126,8 @@ class FakeStepper:
 
     def _draw(self, s: SequenceStep, row: int, position: int, seen: tuple[int, ...]) -> tuple[int, int]:
         state = mix(*seen)
+        if s.targets is not None and row < len(s.targets):
+            return int(s.targets[row]), mix(state, int(s.targets[row]))
         if s.sampling.temperature > 0:
             state = mix(state, s.sampling.seed, position)
         allowed = None if s.allowed is None else s.allowed[row]

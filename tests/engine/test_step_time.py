@@ -23,14 +23,14 @@ class Clocked(FakeStepper):
         self.now = 0.0
         self.taken: list[tuple[int, float]] = []
 
-    def step(self, batch: Steps[SequenceStep], *, want_logits: bool = False) -> StepResult:
+    def step(self, batch: Steps[SequenceStep]) -> StepResult:
         seconds = self.fixed
         for s in batch:
             count = len(s.tokens)
             seconds += self.each if count == 1 else count * (self.price + self.slope * s.past)
         self.now += seconds
         self.taken.append((sum(len(s.tokens) for s in batch), seconds))
-        return super().step(batch, want_logits=want_logits)
+        return super().step(batch)
 
 
 def run(stepper: Clocked, streams: int, *prompts: int) -> list[tuple[int, float]]:

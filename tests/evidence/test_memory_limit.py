@@ -22,7 +22,6 @@ WORDS = "word " * 700_000
 SCORED = {"prompt": "word " * 600, "echo": True, "logprobs": 5, "max_tokens": 0}
 CHAT = "/v1/chat/completions"
 HOSTILE = {
-    "a step whose logits do not fit": ("/v1/completions", json.dumps(SCORED)),
     "a long prompt": ("/v1/completions", json.dumps({"prompt": WORDS, "max_tokens": 1})),
     "a long message": (CHAT, json.dumps({"messages": [{"role": "user", "content": WORDS}]})),
     "a million lists": (CHAT, '{"messages":[' + "[]," * 1_000_000 + "1]}"),
@@ -55,16 +54,16 @@ def test_requests_fail_for_want_of_memory_and_the_server_lives(
         before = resident(pid)
         limit = data_bytes(pid) + ROOM
         resource.prlimit(pid, resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
+        assert client.post("/v1/completions", json=SCORED).status_code == 200  # its logits would be 113 MiB
         for name, (path, body) in HOSTILE.items():
             answer = client.post(path, content=body)
             assert answer.status_code == 503, (name, answer.text[:300])
             assert answer.json()["error"]["code"] == "resources_exhausted"
             assert "retry-after" in answer.headers
-            assert client.get("/health", timeout=1).status_code == 200
+            assert client.get("/health").status_code == 200
             assert ask(client) == right
         assert resident(pid) <= 1.05 * before
         resource.prlimit(pid, resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        assert client.post("/v1/completions", json=SCORED).status_code == 200
         refused = client.post("/v1/completions", json={"prompt": WORDS})
         assert refused.json()["error"]["code"] == "context_length_exceeded"
         server.process.send_signal(signal.SIGTERM)

@@ -151,6 +151,34 @@ def test_weights_that_are_not_numbers(options: dict[str, float], tmp_path: Path)
         assert ((tokens >= 0) & (tokens < VOCAB)).all()
 
 
+def test_rows_with_a_target_report_it_and_the_others_draw(decoder: NativeDecoder) -> None:
+    """Under the unmodified distribution, whatever the draw's options are."""
+    targets = np.array([3, 319, 0], np.int32)
+    options = SamplingParams(temperature=0.7, top_k=2, logit_bias={3: 90.0}, seed=5, logprobs=4)
+    scored = decoder.step([sequence(PROMPT, outputs=4, sampling=options, targets=targets)])
+    drawn = decoder.step([sequence(PROMPT, outputs=4, sampling=options)])
+    assert scored.tokens.tolist() == [3, 319, 0, drawn.tokens[3]]
+    expected = np.log(
+        [softmax(row) for row in logits(decoder, sequence(PROMPT, outputs=4)).astype(np.float64)]
+    )
+    np.testing.assert_allclose(scored.logprobs, expected[np.arange(4), scored.tokens], atol=1e-5)
+    for top, logprobs, row in zip(scored.top_tokens, scored.top_logprobs, expected, strict=True):
+        assert top.tolist() == np.argsort(-row, kind="stable")[:4].tolist()
+        np.testing.assert_allclose(logprobs, row[top], atol=1e-5)
+
+
+def test_a_target_alone_is_scored_without_alternatives(decoder: NativeDecoder) -> None:
+    scored = decoder.step([sequence(PROMPT, outputs=2, targets=np.array([7, 8], np.int32))])
+    assert np.isfinite(scored.logprobs).all()
+    assert [len(top) for top in scored.top_tokens] == [0, 0]
+
+
+@pytest.mark.parametrize("bad", [-1, VOCAB])
+def test_a_target_outside_the_vocabulary(decoder: NativeDecoder, bad: int) -> None:
+    with pytest.raises(RequestError, match="targets"):
+        decoder.step([sequence(PROMPT, outputs=2, targets=np.array([1, bad], np.int32))])
+
+
 @pytest.mark.parametrize(
     "bad", [{"temperature": -1.0}, {"top_p": 1.5}, {"min_p": float("nan")}, {"repetition_penalty": 0.0}]
 )

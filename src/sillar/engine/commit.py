@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sillar.engine.request import FinishReason, StepResult, TokenEvent, TokenScore
 from sillar.engine.sequence import Sequence
 
@@ -85,13 +82,13 @@ def _take(sequence: Sequence, drawn: Drawn, rows: range, accepted: int) -> Seque
     if sequence.params.max_tokens == 0:
         event = TokenEvent(None, finish_reason="length", usage=sequence.usage(), prompt_scores=scores)
         return SequenceOutput(sequence, [event], "length")
-    wants_top = sequence.params.sampling.logprobs > 0
+    best = sequence.params.sampling.logprobs
     for row in rows:
         token = drawn.tokens[row]
         sequence.tokens[sequence.length] = token
         sequence.length += 1
         reason = _reason(sequence, token)
-        top = _top(drawn.result, row) if wants_top else ()
+        top = _top(drawn.result, row, best) if best else ()
         usage = sequence.usage() if reason is not None else None
         events.append(TokenEvent(token, drawn.logprobs[row], top, reason, usage, scores))
         scores = None
@@ -109,14 +106,14 @@ def _reason(sequence: Sequence, token: int) -> FinishReason | None:
     return "length" if sequence.length >= sequence.limit else None
 
 
-def _top(result: StepResult, row: int) -> tuple[tuple[int, float], ...]:
-    return tuple(zip(result.top_tokens[row].tolist(), result.top_logprobs[row].tolist(), strict=True))
+def _top(result: StepResult, row: int, best: int) -> tuple[tuple[int, float], ...]:
+    top = zip(result.top_tokens[row][:best].tolist(), result.top_logprobs[row][:best].tolist(), strict=True)
+    return tuple(top)
 
 
 def _score_prompt(work: Work, result: StepResult, row: int) -> None:
     """Scores the prompt tokens that the rows predict: row i predicts the token after its own."""
     sequence = work.sequence
-    assert result.logits is not None
     scores = sequence.prompt_scores
     first = sequence.params.prompt_logprobs_from
     if not scores and first == 0:
@@ -124,30 +121,6 @@ def _score_prompt(work: Work, result: StepResult, row: int) -> None:
     best = sequence.params.prompt_logprobs or 0
     begin = first + len(scores)  # the first token without a score; a preempted sequence has some already
     row -= sequence.computed + work.count - work.outputs  # of position 0
-    reported = 0 < best <= sequence.params.sampling.logprobs
     for position in range(begin, min(sequence.computed + work.count + 1, sequence.prompt_length)):
         at = row + position - 1
-        token = int(sequence.tokens[position])
-        if reported:
-            scores.append(_reported(result, result.logits[at], at, token, best))
-        else:
-            scores.append(score(result.logits[at], token, best))
-
-
-def _reported(result: StepResult, logits: NDArray[np.float32], row: int, token: int, best: int) -> TokenScore:
-    """The score of a row whose best tokens the stepper has reported: no pass over the vocabulary."""
-    top = _top(result, row)
-    most, logprob = top[0]
-    return TokenScore(token, logprob + float(logits[token]) - float(logits[most]), top[:best])
-
-
-def score(logits: NDArray[np.float32], token: int, best: int) -> TokenScore:
-    """The log-probability of `token` under logits [vocab], with the `best` most likely ones."""
-    peak = float(logits.max())
-    log_sum = peak + float(np.log(np.exp(logits - peak).sum(dtype=np.float64)))
-    top: tuple[tuple[int, float], ...] = ()
-    if best:
-        chosen = np.argpartition(-logits, min(best, len(logits) - 1))[:best]
-        chosen = chosen[np.argsort(-logits[chosen], kind="stable")]
-        top = tuple((int(i), float(logits[i]) - log_sum) for i in chosen)
-    return TokenScore(token, float(logits[token]) - log_sum, top)
+        scores.append(TokenScore(int(result.tokens[at]), float(result.logprobs[at]), _top(result, at, best)))

@@ -46,7 +46,8 @@ class SequenceStep:
     `outputs` is how many of the last new tokens produce logits: 0 for a prompt's inner chunks, 1 for its
     last chunk and for decoding, d+1 for a verification of d drafted tokens, all for prompt logprobs.
     For each output row one token is drawn with `sampling`; the row's own draw is independent of the
-    others, so drafts are verified by comparing.
+    others, so drafts are verified by comparing. The first len(targets) rows draw nothing: they report the
+    log-probability of the token in `targets`.
     """
 
     tokens: NDArray[np.int32]
@@ -59,6 +60,8 @@ class SequenceStep:
     """All tokens before tokens[0], for penalties; needed when sampling.needs_history."""
     allowed: NDArray[np.uint32] | None = None
     """Bit mask of allowed tokens, [outputs, ceil(vocab / 32)]; None: all."""
+    targets: NDArray[np.int32] | None = None
+    """[at most outputs]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +69,13 @@ class StepResult:
     """What a step drew, row by row in the order of the sequences and their outputs."""
 
     tokens: NDArray[np.int32]
-    """[rows]"""
+    """[rows], a row's target where it has one"""
     logprobs: NDArray[np.float32]
-    """[rows], of the drawn token under the unmodified distribution"""
+    """[rows], of the row's token under the unmodified distribution"""
     top_tokens: Sequence[NDArray[np.int32]]
     """[rows] of [sampling.logprobs]"""
     top_logprobs: Sequence[NDArray[np.float32]]
-    logits: NDArray[np.float32] | None
+    logits: NDArray[np.float32] | None = None
     """[rows, vocab] when asked for"""
 
 
@@ -90,7 +93,7 @@ class Stepper(Protocol):
         """Blocks in the KV cache, numbered from 0."""
         ...
 
-    def step(self, batch: Sequence[SequenceStep], *, want_logits: bool = False) -> StepResult: ...
+    def step(self, batch: Sequence[SequenceStep]) -> StepResult: ...
 
 
 FinishReason = Literal["stop", "length", "cancelled"]

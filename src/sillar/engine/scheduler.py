@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from bisect import insort
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,6 @@ from sillar.engine.spill import KvSpill
 _RESTORED = 16  # blocks read from disk in a step that streams wait for
 FAR_SHORTER = 4
 """A prompt that has so many times fewer tokens left than the one that is due need not wait for it."""
-_SCORED_ROWS = 128  # of prompts with log-probabilities in one step: each row is a vocabulary of logits
 
 
 @dataclass(slots=True)
@@ -62,7 +61,6 @@ class Batch:
     works: list[Work] = field(default_factory=list)
     steps: list[SequenceStep] = field(default_factory=list)
     tokens: int = 0
-    want_logits: bool = False
     failed: list[SequenceOutput] = field(default_factory=list)
     """Sequences that ended with an error of their own while the batch was made."""
     prompt_tokens: int = 0
@@ -78,7 +76,6 @@ class Scheduler:
         self.blocks = blocks
         self._spill = spill
         self._restores = 0  # blocks that this step may still read from disk
-        self._scored = 0  # rows of prompts that it may still score
         self.options = options
         self.stats = SchedulerStats()
         self.counters = TenantCounters()
@@ -245,7 +242,6 @@ class Scheduler:
         rows = batch.tokens
         computing: set[BlockKey] = set()
         self._restores = _RESTORED if batch.works else self.blocks.count
-        self._scored = _SCORED_ROWS
         left = max(self.options.budget - batch.tokens, LEAST_PROMPT)
         due = min(fresh, key=self._due)
         shorter = [s for s in fresh if FAR_SHORTER * s.pending <= due.pending]
@@ -270,11 +266,7 @@ class Scheduler:
         if given == 0 and not self._skip_cached(sequence, computing):
             return 0
         begin = sequence.computed + given
-        if sequence.scores_prompt:
-            most = min(most, max(sequence.first_row - begin, 0) + self._scored)
         end = min(begin + most, sequence.length)
-        if sequence.scores_prompt:
-            self._scored -= max(0, end - max(begin, sequence.first_row))
         if sequence.shares and self.options.prefix_cache:
             computing.update(
                 sequence.key(index) for index in range(begin // BLOCK_TOKENS, end // BLOCK_TOKENS)
@@ -333,7 +325,12 @@ class Scheduler:
             outputs = end - max(begin, sequence.first_row)
         else:
             outputs = 1 + drafts if end == sequence.length else 0
-        sampling = sequence.sampling
+        sampling, targets = sequence.sampling, None
+        if scored:
+            sampling = replace(
+                sampling, logprobs=max(sampling.logprobs, sequence.params.prompt_logprobs or 0)
+            )
+            targets = sequence.tokens[end - outputs + 1 : min(end + 1, sequence.prompt_length)]
         try:
             allowed = _mask(sequence, outputs) if end == sequence.length else None
         except Exception as error:  # its grammar: nobody else's business
@@ -350,10 +347,10 @@ class Scheduler:
                 sampling=sampling,
                 history=sequence.tokens[:begin] if sampling.needs_history else None,
                 allowed=allowed,
+                targets=targets,
             )
         )
         batch.tokens += count + drafts
-        batch.want_logits |= scored
         self.counters.serve(sequence.params.tenant, count)
 
     def _publish(self, sequence: Sequence) -> None:

@@ -132,7 +132,7 @@ class Worker:
             return self._delivered(batch.failed)
         begin = self._clock()
         try:
-            result = self._stepper.step(batch.steps, want_logits=batch.want_logits)
+            result = self._stepper.step(batch.steps)
         except Exception as error:
             return self._step_each(batch, error)
         seconds = self._clock() - begin
@@ -156,11 +156,11 @@ class Worker:
         deliveries = self._delivered(batch.failed)
         for work, step in zip(batch.works, batch.steps, strict=True):
             try:
-                result = self._stepper.step([step], want_logits=batch.want_logits)
+                result = self._stepper.step([step])
             except Exception as own:
                 deliveries.append(self._failed(work.sequence, own))
                 continue
-            single = Batch([work], [step], work.count + work.drafts, batch.want_logits)
+            single = Batch([work], [step], work.count + work.drafts)
             deliveries.extend(self._delivered(self.scheduler.commit(single, result)))
         return deliveries
 

@@ -116,7 +116,8 @@ export function documents(main) {
   async function refresh() {
     clearTimeout(timer);
     try {
-      const [jobsNow, all, collections] = await Promise.all([get("/v1/jobs"), get("/v1/documents"), get("/v1/collections")]);
+      const jobsNow = await get("/v1/jobs"); // first: what is no longer among them, the lists have
+      const [all, collections] = await Promise.all([get("/v1/documents"), get("/v1/collections")]);
       if (left) return;
       running = jobsNow.data;
       rows = all.data;
