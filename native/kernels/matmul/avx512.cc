@@ -115,7 +115,8 @@ void quantize(const float* x, int64_t col_begin, int64_t col_end, int64_t token,
 }
 
 Tiling tiling(const PackedMatrix& weights, int64_t tokens, int threads) {
-  return tokens > stream_tokens_max ? panel_tiling(weights, tokens, threads) : stream_tiling(weights, tokens, threads);
+  const int64_t streamed = is_row_scaled(weights.type) ? pair_stream_tokens_max : stream_tokens_max;
+  return tokens > streamed ? panel_tiling(weights, tokens, threads) : stream_tiling(weights, tokens, threads);
 }
 
 const MatmulKernels table = {Isa::avx512, quantize, matmul, dequantize_row, tiling, panel_scratch_bytes_avx512};

@@ -1,6 +1,6 @@
 // q4_0 and q4_1, whose scales are whole numbers, so that two groups of columns share the instructions that apply them.
 //
-// Decode, up to 32 tokens: weights are read in the order they lie, each block's 16 operands unpacked in registers for 8 tokens.
+// Decode, up to 64 tokens: weights are read in the order they lie, each block's 16 operands unpacked in registers for 8 tokens.
 // Prefill: a panel of 32 rows x 768 columns is unpacked to bytes once and used by up to 512 tokens.
 //
 // Panel (24 KiB, stays in L1): [pair of groups][quad][2 row vectors][half][8 rows][2 groups][4 columns]. Register tile: 2 row
@@ -115,7 +115,9 @@ void multiply_rows(const MatmulTask& task, int64_t row, int64_t token, int64_t t
     const int64_t count = groups - g < chunk_groups ? groups - g : chunk_groups;
     unpack<type, vectors>(tiles, tile_bytes, g, count, scratch.panel);
     const Place at = place(task, row, token, g, count, scratch.acc);
+    const PanelAhead ahead = panel_after<type>(tiles, tile_bytes, vectors, g, count, groups);
     for_tiles<vectors, pair_token_tile>(at, tokens, [&](auto n, const Place& here) {
+      ahead.fetch(here.token, n.value, tokens);
       tile<packed_format(type).has_min, vectors, n.value>(scratch.panel, count, here);
     });
   }
@@ -209,7 +211,7 @@ void stream(const MatmulTask& task) {
 
 template <WeightType type>
 void matmul(const MatmulTask& task, Scratch& scratch) {
-  if (task.token_end - task.token_begin <= stream_tokens_max) stream<type>(task);
+  if (task.token_end - task.token_begin <= pair_stream_tokens_max) stream<type>(task);
   else multiply<type>(task, scratch);
 }
 

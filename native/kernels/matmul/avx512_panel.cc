@@ -190,7 +190,9 @@ void multiply_rows(const MatmulTask& task, int64_t row, int64_t token, int64_t t
     unpack<type>(tiles, tile_bytes, vectors, g, count, scratch.panel);
     const Place at = place(task, row, token, g, count, scratch.acc);
     if constexpr (!is_k_quant(type)) find_starts<KindOf<type>::zero_point>(at.x, tokens, count, scratch.starts);
+    const PanelAhead ahead = panel_after<type>(tiles, tile_bytes, vectors, g, count, groups);
     for_tiles<vectors>(at, tokens, [&](auto n, const Place& here) {
+      ahead.fetch(here.token, n.value, tokens);
       tile<KindOf<type>, vectors, n.value>(scratch, count, here);
     });
   }
