@@ -20,6 +20,7 @@ def guarded_protocol(limits: Limits) -> type[H11Protocol]:
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self._phase = ""
+            self._request: Any = None
             self._since = self.loop.time()
             self._unread = 0
             self._watch: asyncio.TimerHandle | None = self.loop.call_later(tick, self._look)
@@ -35,8 +36,10 @@ def guarded_protocol(limits: Limits) -> type[H11Protocol]:
             phase, deadline = self._state()
             # A reader who takes anything at all is slow, not stalled: the clock starts again.
             unread = self.transport.get_write_buffer_size()
-            if phase != self._phase or (phase == "stalled" and unread < self._unread):
-                self._phase, self._since = phase, now
+            # Requests may come and be answered between two looks: each starts the clock again too.
+            moved = phase != self._phase or self.cycle is not self._request
+            if moved or (phase == "stalled" and unread < self._unread):
+                self._phase, self._request, self._since = phase, self.cycle, now
             self._unread = unread
             if deadline and now - self._since > deadline:
                 self.transport.abort()
