@@ -7,6 +7,7 @@ changes the tokens that come out.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -45,6 +46,8 @@ class FakeStepper:
         self.steps = 0
         self.fed = 0
         self.poison: int | None = None  # a token that makes the step fail
+        self.go = threading.Event()  # no step ends while it is clear
+        self.go.set()
         rng = np.random.default_rng(7)  # never-written slots hold noise
         self.state = rng.integers(0, 1 << 63, (kv_blocks, BLOCK_TOKENS), np.uint64)
         self.token = rng.integers(0, vocab, (kv_blocks, BLOCK_TOKENS), np.int64)
@@ -63,6 +66,7 @@ class FakeStepper:
     def step(self, batch: Sequence[SequenceStep]) -> StepResult:
         if self.pause:
             time.sleep(self.pause)
+        self.go.wait()
         self.steps += 1
         self._check_disjoint(batch)
         if any(self.poison is not None and self.poison in s.tokens.tolist() for s in batch):

@@ -24,11 +24,9 @@ async def tokens(engine: Engine, prompt: Sequence[int], params: GenerationParams
 
 async def settle(engine: Engine) -> None:
     """Until the engine's thread has taken every command."""
-    for _ in range(1000):
-        if engine.gauges()["kv_used"] == 0 and engine.active == 0:
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError(f"blocks leaked: {engine.gauges()}")
+    async with asyncio.timeout(60):  # a leak
+        while engine.gauges()["kv_used"] or engine.active:  # noqa: ASYNC110  the other side is a thread
+            await asyncio.sleep(0.005)
 
 
 async def test_many_streams_each_get_their_own_tokens() -> None:
@@ -80,15 +78,19 @@ async def test_leaving_early_frees_the_blocks() -> None:
 
 
 async def test_cancelled_tasks_free_their_blocks() -> None:
-    async with Engine(FakeStepper(pause=0.001), EngineOptions(max_running=4)) as engine:
+    stepper = FakeStepper()
+    stepper.go.clear()
+    async with Engine(stepper, EngineOptions(max_running=4)) as engine:
         tasks = [
             asyncio.create_task(tokens(engine, [*PROMPT, i], GenerationParams(max_tokens=500)))
             for i in range(12)
         ]
-        await asyncio.sleep(0.05)
+        while engine.gauges()["running"] < 4:  # noqa: ASYNC110  the other side is a thread
+            await asyncio.sleep(0.005)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        stepper.go.set()
         await settle(engine)
 
 
@@ -168,7 +170,9 @@ async def test_bad_requests_are_refused_at_once() -> None:
 
 async def test_a_full_queue_refuses_and_one_tenant_cannot_fill_it() -> None:
     options = EngineOptions(max_running=2, max_waiting=4)
-    async with Engine(FakeStepper(pause=0.01), options) as engine:
+    stepper = FakeStepper()
+    stepper.go.clear()
+    async with Engine(stepper, options) as engine:
         long = GenerationParams(max_tokens=100)
         streams = [engine.submit(PROMPT, long) for _ in range(4)]
         with pytest.raises(OverloadedError):
@@ -179,15 +183,22 @@ async def test_a_full_queue_refuses_and_one_tenant_cannot_fill_it() -> None:
             engine.submit(PROMPT, GenerationParams(tenant="third"))
         for stream in streams:
             stream.cancel()
+        stepper.go.set()
         await settle(engine)
 
 
 async def test_closing_ends_what_runs() -> None:
-    engine = Engine(FakeStepper(pause=0.002))
+    stepper = FakeStepper()
+    engine = Engine(stepper)
     engine.start()
+    stepper.go.clear()
     task = asyncio.create_task(tokens(engine, PROMPT, GenerationParams(max_tokens=1000)))
-    await asyncio.sleep(0.05)
-    await engine.close()
+    while engine.active == 0:  # noqa: ASYNC110  it has no event for this
+        await asyncio.sleep(0)
+    closing = asyncio.create_task(engine.close())
+    await asyncio.wait([task])
+    stepper.go.set()
+    await closing
     with pytest.raises(OverloadedError):
         await task
     with pytest.raises(OverloadedError):
