@@ -75,6 +75,20 @@ def test_markup_in_names_and_texts_stays_text(tab: Any) -> None:
     assert tab.locator("main img").count() == 0
 
 
+def test_the_document_that_was_chosen_last_is_opened_whichever_comes_last(tab: Any) -> None:
+    held: list[Any] = []
+    sections = "**/v1/documents/*/sections"
+    tab.route(sections, lambda route: route.continue_() if held else held.append(route))
+    tab.click("nav >> text=Documents")
+    tab.get_by_role("button", name=HOSTILE.replace("/", "")).and_(tab.locator(".link")).click()
+    tab.get_by_role("button", name="Returns").click()
+    tab.locator("dialog h2", has_text="Returns").wait_for()
+    with tab.expect_response(sections):
+        held[0].continue_()
+    tab.evaluate("() => fetch('/health').then((response) => response.text())")
+    assert tab.inner_text("dialog h2") == "Returns"
+
+
 def test_spanish_and_the_keyboard(tab: Any) -> None:
     tab.select_option("#language", "es")
     assert tab.inner_text("h1") == "Pregunte a sus documentos"
@@ -88,9 +102,10 @@ def test_spanish_and_the_keyboard(tab: Any) -> None:
 def test_nothing_is_wider_than_the_screen(tab: Any, width: int, scheme: str) -> None:
     tab.emulate_media(color_scheme=scheme)
     tab.set_viewport_size({"width": width, "height": 700})
-    for section in ("ask", "documents", "insights", "settings"):
+    ready = {"ask": ".welcome a", "documents": "table", "insights": ".tiles", "settings": "dl"}
+    for section, shown in ready.items():
         tab.goto(f"{tab.url.split('#')[0]}#{section}")
-        tab.wait_for_selector("h1")
+        tab.wait_for_selector(shown)
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
 
 

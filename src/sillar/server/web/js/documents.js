@@ -49,6 +49,7 @@ export function documents(main) {
   let running = [];
   let known = "";
   let shared = "";
+  let asked = 0; // what was asked for last is shown, whichever comes last
 
   async function send(files) {
     const chosen = [...files]; // the list empties with the picker
@@ -115,10 +116,11 @@ export function documents(main) {
 
   async function refresh() {
     clearTimeout(timer);
+    const number = ++asked;
     try {
       const jobsNow = await get("/v1/jobs"); // first: what is no longer among them, the lists have
       const [all, collections] = await Promise.all([get("/v1/documents"), get("/v1/collections")]);
-      if (left) return;
+      if (left || number !== asked) return;
       running = jobsNow.data;
       rows = all.data;
       drawJobs();

@@ -35,6 +35,7 @@ function translate() {
 
 const select = document.getElementById("language");
 select.value = language();
+select.disabled = false; // before this script ran, a choice was not heard
 select.addEventListener("change", () => {
   setLanguage(select.value);
   show();

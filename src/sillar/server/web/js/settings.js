@@ -23,19 +23,24 @@ export function settings(main) {
   });
   main.append(h("h1", {}, t("settingsTitle")), state, keys, ...(session ? [login()] : []), form);
 
+  let asked = 0; // as the key is now, whichever answer comes last
   async function load() {
+    const number = ++asked;
     keys.replaceChildren();
     try {
       const ready = await fetch("/health").then((response) => response.ok);
       const [models, me] = await Promise.all([get("/v1/models"), get("/v1/me")]);
       const may = (scope) => me.scopes.includes(scope);
       const machine = may("metrics") ? await get("/v1/machine") : null;
+      const section = me.name !== "local" && may("admin") ? await keysSection() : null;
+      if (number !== asked) return;
       state.replaceChildren(health(ready, me),
         ...(machine ? machineView(machine, may("admin"), load) : [modelList(models.data)]));
       form.hidden = false;
       if (me.name === "local") form.replaceChildren(h("h2", {}, t("access")), h("p", {}, t("noKeysNeeded")));
-      else if (may("admin")) keys.replaceChildren(await keysSection());
+      else if (section) keys.replaceChildren(section);
     } catch (error) {
+      if (number !== asked) return;
       state.replaceChildren();
       form.hidden = false;
       complain(error);

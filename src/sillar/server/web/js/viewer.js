@@ -6,6 +6,7 @@ import { closeDialog, h, icon, openDialog } from "./dom.js";
 import { t } from "./text.js";
 
 const PART = 12000; // characters of a section shown at once
+let opened = 0; // what was asked for last is opened, whichever comes last
 
 /** "page 3 · Section > Subsection"; `brief` has the innermost section only. */
 export function place(citation, brief = false) {
@@ -17,6 +18,7 @@ export function place(citation, brief = false) {
 }
 
 export async function openPassage(citation) {
+  const number = ++opened;
   try {
     const path = `/v1/documents/${citation.document_id}`;
     const context = await get(`${path}/text?start=${citation.start}&end=${citation.end}`);
@@ -24,6 +26,7 @@ export async function openPassage(citation) {
     const text = passage(t("opened"), context.before, marked, context.after);
     const paged = citation.page && context.media_type === "application/pdf";
     const last = paged ? Math.max(citation.last_page ?? citation.page, (await get(`${path}/sections`)).pages) : 0;
+    if (number !== opened) return;
     const shown = paged ? pagesOrText(pagesOf(path, citation.page, last, citation), text, marked) : text;
     show(citation.document, place(citation), shown);
     if (!paged) marked.scrollIntoView({ block: "center" });
@@ -34,9 +37,11 @@ export async function openPassage(citation) {
 
 /** A document of the list, from its beginning. */
 export async function openDocument(row) {
+  const number = ++opened;
   try {
     const path = `/v1/documents/${row.id}`;
     const whole = await get(`${path}/sections`);
+    if (number !== opened) return;
     const text = sectionsOf(path, whole.data);
     const paged = whole.pages && whole.media_type === "application/pdf";
     show(row.title || row.path, row.title ? row.path : "", paged ? pagesOrText(pagesOf(path, 1, whole.pages), text) : text);
@@ -107,11 +112,14 @@ function sectionsOf(path, sections) {
   const text = passage(t("asText"));
   const parts = sections.flatMap(({ name, start, end }) => Array.from({ length: Math.ceil((end - start) / PART) || 1 },
     (_, i) => ({ name: name || t("beginning"), start: start + i * PART, end: Math.min(end, start + (i + 1) * PART) })));
+  let asked = 0;
   async function open(n) {
+    const number = ++asked;
     const { start, end } = parts[n - 1];
     chooser.value = String(n);
     try {
       const part = await get(`${path}/text?start=${start}&end=${end}`);
+      if (number !== asked) return;
       text.replaceChildren(part.quote);
       text.scrollTop = 0;
     } catch (error) {
