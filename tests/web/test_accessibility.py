@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.server.live import Live, live_server
-from tests.web.conftest import HANDBOOK, Open, ask
+from tests.web.conftest import HANDBOOK, Open, ask, at_rest
 
 QUESTION = "Within how many days may goods be returned?"
 
@@ -61,6 +61,7 @@ def test_all_of_a_conversation_can_be_done_with_the_keyboard(open_tab: Open, liv
     tab.keyboard.type(QUESTION)
     tab.keyboard.press("Enter")
     tab.wait_for_selector("section .answer:not(.waiting)")
+    at_rest(tab)
     tab.wait_for_selector("#question:focus")
     reached = walk(tab, back=True)
     tools = ("Source 1: handbook.md", "Helpful", "Not helpful", "Hand to a person", "Copy with sources")

@@ -83,6 +83,7 @@ def test_a_key_is_made_shown_once_and_revoked(open_tab: Open, live: Live) -> Non
 def test_a_key_that_is_no_administrator_s_sees_no_keys_and_no_machine(open_tab: Open, live: Live) -> None:
     tab = settings(open_tab, live, READER)
     tab.get_by_text("fake-embedder").wait_for()
+    tab.get_by_label("Access key").wait_for()  # is there when all the rest is
     assert tab.locator("#keys").count() == 0
     assert "Free memory" not in tab.inner_text("main")
 

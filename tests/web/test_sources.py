@@ -71,6 +71,9 @@ def test_readers_of_a_collection_are_shown_and_changed(open_tab: Open, live: Liv
     tab.set_input_files("#files", note)
     row = tab.locator("#readers tr", has_text="Stones")
     row.get_by_text("nobody else").wait_for()
+    tab.locator("tr", has_text="zircon.md").get_by_text(
+        "ready"
+    ).wait_for()  # another's page does not wait for it
     row.get_by_role("button", name="Change: Stones").click()
     assert tab.evaluate("document.activeElement.id") == "names"
     tab.get_by_label("Readers", exact=True).fill(f"bob\n{HOSTILE}")

@@ -12,6 +12,7 @@ import pytest
 from sillar.config import Config, HandOffConfig
 from tests.documents.pdf_maker import make_pdf
 from tests.server.live import Live, live_server
+from tests.server.target import until
 from tests.server.test_handoff import Desk, help_desk
 from tests.web.conftest import HANDBOOK, Open, ask
 from tests.web.test_accessibility import serious
@@ -61,6 +62,7 @@ def test_from_a_pdf_to_a_person(open_tab: Open, places: tuple[Live, Desk]) -> No
     tab.get_by_text("Entregado.").wait_for()
     tab.click("nav >> text=Informes")
     tab.get_by_text("ana@example.org").wait_for()
+    assert until(lambda: bool(desk.received))
     ticket = json.loads(desk.received[0][1])
     assert (ticket["vote"], ticket["comment"]) == (-1, "Falta el precio.")
     assert any(GUARANTEE in passage["text"] for passage in ticket["passages"])
@@ -140,7 +142,7 @@ def test_documents_open_from_their_list_page_by_page_and_section_by_section(
     tab.wait_for_selector("dialog .page img[alt='page 2']")
     assert tab.get_by_role("button", name="Next").is_disabled()
     tab.get_by_role("button", name="Text", exact=True).click()
-    assert "sheet 2" in tab.inner_text("dialog .passage")
+    tab.locator("dialog .passage", has_text="sheet 2").wait_for()
     tab.keyboard.press("Escape")
     tab.locator("tr", has_text="handbook.md").get_by_role("button", name="Returns").click()
     tab.locator("dialog .passage", has_text="within 30 days").wait_for()

@@ -76,7 +76,7 @@ def test_a_visitor_asks_votes_and_hands_on_from_the_companys_site(open_tab: Open
     tab.get_by_text("Handed on.").wait_for()
     assert tab.context.cookies() == []
     tab.keyboard.press("Escape")
-    assert tab.get_by_role("button", name="Open the chat").is_visible()
+    tab.get_by_role("button", name="Open the chat").wait_for()
 
 
 def test_another_site_is_refused(open_tab: Open, places: Any) -> None:
