@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import settings
 
@@ -14,6 +15,9 @@ from sillar.errors import ModelNotFoundError
 # No test depends on time, and every run tries the same examples.
 settings.register_profile("sillar", deadline=None, derandomize=True)
 settings.load_profile("sillar")
+# A client's limit is for what hangs: httpx's own 5 seconds can pass on a busy machine.
+for _phase in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _phase, 120.0)
 
 
 @pytest.fixture(scope="session")

@@ -89,7 +89,7 @@ async def answering(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
     length = int(re.search(r"Content-Length: (\d+)", head)[1])
     asked = json.loads(await reader.readexactly(length))
     if asked["seed"] == 1:  # never answered
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
     writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     for data in [event("w")] * asked["max_tokens"] + [event(usage=asked["max_tokens"]), b"data: [DONE]\n\n"]:
         writer.write(b"%x\r\n%s\r\n" % (len(data), data))

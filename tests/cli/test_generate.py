@@ -27,8 +27,9 @@ Asked = list[tuple[list[dict[str, str]], GenerationParams]]
 class Recorder(LanguageModel):
     """Keeps the conversations that it was asked to answer."""
 
-    def __init__(self, asked: Asked, pause: float = 0) -> None:
-        super().__init__("fake", Engine(FakeStepper(pause=pause)), FakeCodec())
+    def __init__(self, asked: Asked) -> None:
+        self.stepper = FakeStepper()
+        super().__init__("fake", Engine(self.stepper), FakeCodec())
         self.asked = asked
         self.begun = asyncio.Event()
 
@@ -115,7 +116,8 @@ async def test_interrupt_stops_the_answer_and_not_the_program(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("one\ntwo\n"))
-    async with Recorder([], pause=0.01) as model:
+    async with Recorder([]) as model:
+        model.stepper.go.clear()
         interrupt = asyncio.create_task(_interrupt_once_asked(model))
         await chat.converse(model, GenerationParams(max_tokens=60), "")
         await interrupt
@@ -126,3 +128,6 @@ async def test_interrupt_stops_the_answer_and_not_the_program(
 async def _interrupt_once_asked(model: Recorder) -> None:
     await model.begun.wait()
     os.kill(os.getpid(), signal.SIGINT)
+    while len(model.asked) < 2:  # noqa: ASYNC110  the first answer is not whole before that
+        await asyncio.sleep(0.005)
+    model.stepper.go.set()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import time
 from pathlib import Path
 
 import httpx
@@ -18,7 +17,7 @@ pytest.importorskip("sillar._native")
 
 from tests.evidence.conftest import serve
 from tests.evidence.test_memory_limit import ask
-from tests.server.target import resident
+from tests.server.target import resident, until
 
 pytestmark = pytest.mark.slow
 SECONDS = float(os.environ.get("SILLAR_TEST_OVERLOAD_SECONDS", "4"))
@@ -66,8 +65,4 @@ def test_those_let_in_are_answered_the_others_told_when_to_come_again(
         assert server.process.poll() is None
         assert ask(client) == right
         assert re.search(r"^sillar_kv_used\{.*\} 0\.0$", client.get("/metrics").text, re.MULTILINE)
-        for _ in range(100):
-            if resident(server.process.pid) <= 1.05 * before:
-                break
-            time.sleep(0.05)
-        assert resident(server.process.pid) <= 1.05 * before
+        assert until(lambda: resident(server.process.pid) <= 1.05 * before)

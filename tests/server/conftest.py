@@ -23,14 +23,8 @@ from tests.documents.fakes import open_index
 from tests.server.live import Live, fake_models, live_server
 from tests.server.target import Target, target, warm_up
 
-HASTY = {
-    "header_seconds": 0.5,
-    "body_seconds": 1.0,
-    "stall_seconds": 1.0,
-    "running": 4,
-    "waiting": 8,
-    "connections": 300,
-}
+SMALL = {"running": 4, "waiting": 8, "connections": 300}
+HASTY = {**SMALL, "header_seconds": 0.5, "body_seconds": 1.0, "stall_seconds": 1.0}
 HANDBOOK = "# Returns\n\nGoods may be returned within 30 days of delivery.\n\n# Hours\n\nWe open at nine.\n"
 
 
@@ -42,9 +36,17 @@ def live() -> Iterator[Live]:
 
 @pytest.fixture(scope="session")
 def attacked() -> Iterator[Target]:
-    """A process of short deadlines and a small queue, with steps of a millisecond."""
-    with target(0.001, HASTY, max_running=4, max_waiting=8) as found:
+    """A process with a small queue and steps of a millisecond."""
+    with target(0.001, SMALL, max_running=4, max_waiting=8) as found:
         warm_up(found)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[Target]:
+    """The same with short deadlines, which a busy machine's honest clients would miss."""
+    with target(0.001, HASTY, max_running=4, max_waiting=8) as found:
+        found.watch()
         yield found
 
 

@@ -132,12 +132,13 @@ def live_server(
 
     thread = threading.Thread(target=lambda: asyncio.run(main()))
     thread.start()
-    assert started.wait(20), "the server did not start"
+    while not started.wait(0.5):
+        assert thread.is_alive(), "the server did not start"
     try:
         yield live[0]
     finally:
         stop[0]()
-        thread.join(60)
+        thread.join(120)
         assert not thread.is_alive(), "the server did not stop"
 
 

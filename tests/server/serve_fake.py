@@ -1,7 +1,7 @@
 """A server over fake models as a process of its own, for tests that attack it: prints its port.
 
 Its argument is JSON: {"limits": {...}, "engine": {...}, "pause": seconds of a step}. GET /test/vitals tells
-what must not leak.
+what must not leak; POST /test/hold?on=1 keeps its steps from ending, and on=0 lets them go on.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from typing import Any
 
 import numpy as np
 from fastapi import APIRouter
@@ -39,6 +40,11 @@ async def main() -> None:
             assert weights.size == WEIGHTS
             used = model.engine.gauges()["kv_used"]
             return {"active": model.engine.active, "kv_used": used, "tasks": len(asyncio.all_tasks())}
+
+        @vitals.post("/test/hold")
+        async def hold(on: bool) -> None:
+            stepper: Any = model.engine._stepper
+            (stepper.go.clear if on else stepper.go.set)()
 
         await make_server(create_app(state, [vitals]), state, say, listening=say).serve()
 

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class Target:
         self.process = process
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        self._client = httpx.Client(base_url=self.url, timeout=30)
+        self._client = httpx.Client(base_url=self.url)
         self._memory = 0
         self._tasks = 0
 
@@ -50,24 +50,35 @@ class Target:
         self._memory = resident(self.process.pid)
 
     def check(self) -> None:
-        """Alive, healthy within a second, an honest request right, nothing left over, memory within 5 %."""
+        """Alive and healthy, an honest request right, nothing left over, memory within 5 %."""
         assert self.process.poll() is None, "the server is gone"
-        assert self._client.get("/health", timeout=1, headers=CLOSE).status_code == 200
+        assert self._client.get("/health", headers=CLOSE).status_code == 200
         answer = self._client.post(CHAT, json=HONEST, headers=CLOSE).json()
         expected = oracle(
             FakeCodec().encode_chat(MESSAGES), GenerationParams(max_tokens=10, ignore_eos=True), order=3
         )
         assert answer["choices"][0]["message"]["content"] == text_of(expected)
-        for _ in range(100):
-            if self.idle():
-                break
-            time.sleep(0.1)
-        assert self.idle(), self.vitals()
-        for _ in range(100):
-            if resident(self.process.pid) <= 1.05 * self._memory:
-                break
-            time.sleep(0.05)
-        assert resident(self.process.pid) <= 1.05 * self._memory
+        assert until(self.idle), self.vitals()
+        assert until(lambda: resident(self.process.pid) <= 1.05 * self._memory)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """No step of the model ends in the meantime: what was let in stays, however slow the machine is."""
+        self._client.post("/test/hold?on=1", headers=CLOSE)
+        try:
+            yield
+        finally:
+            self._client.post("/test/hold?on=0", headers=CLOSE)
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> bool:
+    """Whether it comes true; `seconds` are for what never does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def resident(pid: int) -> int:
@@ -103,7 +114,7 @@ def warm_up(server: Target) -> None:
         json.dumps({**HONEST, "max_tokens": 1, "response_format": {"type": "regex", "pattern": "("}}),
     ]
     headers = {"content-type": "application/json"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
+    with httpx.Client(base_url=server.url, headers=headers) as client:
         for body in bodies * 2:
             client.post(CHAT, content=body)
         client.post("/v1/embeddings", json={"input": ["x" * 10_000] * 100})

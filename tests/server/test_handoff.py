@@ -68,7 +68,7 @@ def settings(url, **more):
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110  the other side is a thread
             await asyncio.sleep(0.01)
 

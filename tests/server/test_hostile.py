@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import time
 from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.server.target import CHAT, MESSAGES, Target
+from tests.server.conftest import SMALL
+from tests.server.target import CHAT, MESSAGES, Target, until
 
 pytestmark = pytest.mark.usefixtures("stays_well")
+HANGS = 60.0
+"""Seconds; on a busy machine all but a hang takes less."""
+PLACES = SMALL["running"] + SMALL["waiting"] // 2  # of one tenant
 
 HUGE: dict[str, list[Any]] = {
     "n": [10**9, 0, -1, 1.5, "many"],
@@ -52,7 +55,7 @@ def test_absurd_values_are_answered_400(server: Target, field: str) -> None:
     for value in HUGE[field]:
         body = json.dumps({"messages": MESSAGES, "max_tokens": 2, field: value})
         headers = {"content-type": "application/json"}
-        answer = httpx.post(server.url + CHAT, content=body, headers=headers, timeout=20)
+        answer = httpx.post(server.url + CHAT, content=body, headers=headers)
         assert answer.status_code in {400, 404}, (field, str(value)[:50], answer.text[:300])
         assert answer.json()["error"]["type"] == "invalid_request_error"
         assert len(answer.content) < 2000
@@ -82,7 +85,7 @@ def test_broken_bodies_are_answered_400(server: Target, body: bytes) -> None:
 
 
 def test_a_body_of_100_megabytes_is_refused_early(server: Target) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), 5) as client:
+    with socket.create_connection(("127.0.0.1", server.port), HANGS) as client:
         head = f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000000\r\n\r\n"
         client.sendall(head.encode())
         assert b" 413 " in client.recv(4096)
@@ -90,15 +93,15 @@ def test_a_body_of_100_megabytes_is_refused_early(server: Target) -> None:
 
 @pytest.mark.parametrize("length", ["-1", "x", "1" * 400, "1, 2"])
 def test_lengths_that_are_none(server: Target, length: str) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), 5) as client:
+    with socket.create_connection(("127.0.0.1", server.port), HANGS) as client:
         client.sendall(
             f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n".encode()
         )
         assert client.recv(4096)[9:12] in {b"400", b"413", b""}
 
 
-def _closed_within(client: socket.socket, seconds: float) -> bool:
-    client.settimeout(seconds)
+def _closed(client: socket.socket) -> bool:
+    """Whether the server closes it."""
     try:
         while client.recv(65536):
             pass
@@ -109,23 +112,25 @@ def _closed_within(client: socket.socket, seconds: float) -> bool:
     return True
 
 
-def test_slow_headers_are_dropped(server: Target) -> None:
-    clients = [socket.create_connection(("127.0.0.1", server.port), 5) for _ in range(20)]
+def test_slow_headers_are_dropped(hasty: Target) -> None:
+    clients = [socket.create_connection(("127.0.0.1", hasty.port), HANGS) for _ in range(20)]
     for client in clients:
         client.sendall(b"GET /health HTTP/1.1\r\nHost: 127")
-    assert all(_closed_within(client, 20) for client in clients)
+    assert all(_closed(client) for client in clients)
     for client in clients:
         client.close()
+    assert until(hasty.idle)
 
 
-def test_slow_bodies_are_dropped(server: Target) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), 5) as client:
+def test_slow_bodies_are_dropped(hasty: Target) -> None:
+    with socket.create_connection(("127.0.0.1", hasty.port), HANGS) as client:
         client.sendall(f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n{{".encode())
-        assert _closed_within(client, 20)
+        assert _closed(client)
+    assert until(hasty.idle)
 
 
 def test_headers_without_end_are_refused(server: Target) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), 5) as client:
+    with socket.create_connection(("127.0.0.1", server.port), HANGS) as client:
         client.sendall(b"GET /health HTTP/1.1\r\nX-Long: " + b"x" * 100_000)
         answer = client.recv(4096)
         assert answer == b"" or b" 400 " in answer or b" 431 " in answer
@@ -137,19 +142,16 @@ def stream_request(**fields: object) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
-def test_a_stalled_reader_is_dropped(server: Target) -> None:
+def test_a_stalled_reader_is_dropped(hasty: Target) -> None:
     with socket.socket() as client:
+        client.settimeout(HANGS)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.connect(("127.0.0.1", server.port))
+        client.connect(("127.0.0.1", hasty.port))
         # Enough events to fill the buffers of both ends.
         client.sendall(stream_request(max_tokens=1500, n=5, logprobs=True, top_logprobs=20))
-        deadline = time.monotonic() + 30
-        while server.vitals()["active"] == 0 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        assert until(lambda: not hasty.idle())
         # Nothing is read before the connection's tasks have ended: generating may end sooner.
-        while not server.idle() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert server.idle()
+        assert until(hasty.idle)
         received = b""
         with suppress(ConnectionError):
             while piece := client.recv(65536):
@@ -173,17 +175,25 @@ async def test_200_clients_that_leave_in_the_middle_leak_nothing(server: Target)
 async def test_leaving_before_the_answer_cancels_it(server: Target) -> None:
     body = {"messages": MESSAGES, "max_tokens": 3000, "ignore_eos": True}
     async with httpx.AsyncClient() as client:
-        with pytest.raises(httpx.ReadTimeout):
-            await client.post(server.url + CHAT, json=body, timeout=0.3)
+        with server.held():
+            asking = asyncio.ensure_future(client.post(server.url + CHAT, json=body))
+            assert await asyncio.to_thread(until, lambda: server.vitals()["active"] == 1)
+            asking.cancel()
+            assert await asyncio.to_thread(until, lambda: server.vitals()["active"] == 0)
+    assert asking.cancelled()
 
 
 async def test_overload_is_answered_429_and_the_admitted_are_served(server: Target) -> None:
     body = {"messages": MESSAGES, "max_tokens": 40, "ignore_eos": True}
     limits = httpx.Limits(max_connections=120)
-    async with httpx.AsyncClient(limits=limits, timeout=60) as client:
-        answers = await asyncio.gather(*(client.post(server.url + CHAT, json=body) for _ in range(120)))
-    codes = [answer.status_code for answer in answers]
-    assert set(codes) == {200, 429}
+    async with httpx.AsyncClient(limits=limits) as client:
+        with server.held():
+            asking = [asyncio.ensure_future(client.post(server.url + CHAT, json=body)) for _ in range(120)]
+            refused = asyncio.as_completed(asking)
+            early = [await next(refused) for _ in range(120 - PLACES)]
+            assert {answer.status_code for answer in early} == {429}
+        answers = await asyncio.gather(*asking)
+    assert [answer.status_code for answer in answers].count(200) == PLACES
     assert all("retry-after" in answer.headers for answer in answers if answer.status_code == 429)
     texts = {a.json()["choices"][0]["message"]["content"] for a in answers if a.status_code == 200}
     assert len(texts) == 1

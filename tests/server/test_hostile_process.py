@@ -42,7 +42,7 @@ async def attack(url: str) -> None:
     for _ in range(20):
         await asyncio.gather(*(leave_in_the_middle(port) for _ in range(10)))
     await asyncio.gather(*(send_without_end(port, 100 << 20) for _ in range(3)))
-    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=url) as client:
         many = {"messages": [{"role": "user", "content": "x"}] * 100_000}
         assert (await client.post(CHAT, json=many)).status_code == 400
         assert (await client.post(CHAT, json={**body(1), "stop": ["x"] * 100_000})).status_code == 400
@@ -63,7 +63,7 @@ async def test_memory_comes_back_after_attacks() -> None:
         await attack(server.url)
         await asyncio.to_thread(server.check)
         server.process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(server.process.wait, 30) == 0
+        assert await asyncio.to_thread(server.process.wait, 60) == 0
 
 
 async def test_sigterm_under_load_finishes_what_runs() -> None:
@@ -79,7 +79,7 @@ async def test_sigterm_under_load_finishes_what_runs() -> None:
                     text += line
             return text
 
-        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+        async with httpx.AsyncClient(base_url=url) as client:
             running = [asyncio.ensure_future(ask(client)) for _ in range(12)]
             for _ in running:
                 await begun.acquire()

@@ -155,6 +155,6 @@ def test_a_thread_or_a_body_without_memory_is_said_so() -> None:
 def test_an_answer_has_a_bounded_number_of_log_probabilities(
     server: Live, path: str, body: dict[str, Any]
 ) -> None:
-    answer = httpx.post(server.url + path, json=body, timeout=60)
+    answer = httpx.post(server.url + path, json=body)
     assert answer.status_code == 400
     assert "log-probabilities" in answer.json()["error"]["message"]

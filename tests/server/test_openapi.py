@@ -44,7 +44,7 @@ def test_no_made_up_request_is_answered_500(server: Live) -> None:
     generated = {name: operation.as_strategy() for name, operation in found.items()}
     failures: dict[str, str] = {}
     seen: dict[str, set[int]] = {name: set() for name in found}
-    with httpx.Client(base_url=server.url, headers=HEADERS, timeout=30) as client:
+    with httpx.Client(base_url=server.url, headers=HEADERS) as client:
 
         def call(name: str, case: Any) -> None:
             try:
@@ -59,7 +59,7 @@ def test_no_made_up_request_is_answered_500(server: Live) -> None:
         for name, strategy in generated.items():
             run(strategy, lambda case, name=name: call(name, case))
     assert failures == {}
-    assert httpx.get(f"{server.url}/health", timeout=1).status_code == 200
+    assert httpx.get(f"{server.url}/health").status_code == 200
     assert 200 in seen["POST /v1/chat/completions"] | seen["POST /v1/completions"]
 
 

@@ -11,7 +11,7 @@ from tests.server.live import Live
 
 
 def ask(live: Live, **body: Any) -> httpx.Response:
-    return httpx.post(f"{live.url}/v1/rerank", json=body, timeout=30)
+    return httpx.post(f"{live.url}/v1/rerank", json=body)
 
 
 def test_the_best_come_first(live: Live) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -24,6 +23,7 @@ from sillar.server.options import ServerOptions
 from sillar.server.run import run
 from sillar.server.tracing import OpenTelemetryTracing, open_tracing
 from tests.server.live import Live, live_server
+from tests.server.target import until
 
 BODY = {"messages": [{"role": "user", "content": "my secret"}], "max_tokens": 8, "ignore_eos": True}
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -44,11 +44,12 @@ def server(exporter: InMemorySpanExporter) -> Iterator[Live]:
 
 def spans(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
     """By name; the request's own ends a moment after its client has the answer."""
-    for _ in range(500):
-        found = {span.name: span for span in exporter.get_finished_spans()}
-        if any(name.startswith("POST") for name in found):
-            break
-        time.sleep(0.01)
+
+    def ended() -> bool:
+        return any(span.name.startswith("POST") for span in exporter.get_finished_spans())
+
+    assert until(ended)
+    found = {span.name: span for span in exporter.get_finished_spans()}
     exporter.clear()
     return found
 
