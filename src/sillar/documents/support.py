@@ -17,6 +17,7 @@ from sillar.documents.language import detect_language, stem, words
 from sillar.documents.late_interaction import Interaction, interact
 from sillar.documents.names import literal_names, share_named
 from sillar.documents.references import without_references
+from sillar.documents.relations import relation_check, shares_only_names
 from sillar.documents.search import query_terms
 from sillar.documents.sentences import spans
 
@@ -33,6 +34,8 @@ _KIND_SCORE = 0.5
 """What the time or the number that is asked for adds to a sentence's score; docs/log.md has both figures."""
 _KIND_LOGIT = 6.0
 """What its lack takes from the logit of support, where question and passages share a language."""
+_OTHER_LOGIT = 8.0
+"""What it takes from it when the best sentence tells something else than what is asked, of the same name."""
 _CARRIED_SHARE = 0.2
 """What a word that a follow-up takes from the questions before it counts, beside its own words."""
 _NEAR_PASSAGES = 4
@@ -116,7 +119,9 @@ async def find_support(
     calibration = OTHER_LANGUAGE if foreign else SAME_LANGUAGE
     features = evidence.features(best, passages, terms.coverage(top.text, top.language))
     logit = calibration.logit(features) + _HEADING_LOGIT * float(evidence.asked[best])
-    logit -= 0.0 if foreign else _KIND_LOGIT * float(1.0 - holds[best])
+    if not foreign:
+        logit -= _KIND_LOGIT * float(1.0 - holds[best])
+        logit -= _OTHER_LOGIT * float(_tells_something_else(own, sentences[best]))
     ranked = [replace(sentences[i], score=float(scores[i])) for i in order]
     return Support(ranked, probability(logit), logit >= calibration.threshold, features)
 
@@ -215,6 +220,15 @@ def _of_the_kind(question: str, sentences: Sequence[Sentence]) -> NDArray[np.flo
     if holds is None:
         return np.ones(len(sentences))
     return np.array([one.passage.language not in LANGUAGES or holds(one.text) for one in sentences], float)
+
+
+def _tells_something_else(question: str, sentence: Sentence) -> bool:
+    """Whether it shares no more than a name with the question, and tells nothing of what is asked of it."""
+    language = sentence.passage.language
+    tells = relation_check(question)
+    if tells is None or language not in LANGUAGES or tells(sentence.text, language):
+        return False
+    return shares_only_names(question, sentence.text, language)
 
 
 def _numbers_found(question: str, text: str) -> float:
