@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SECONDS = 15
+_CPU_SECONDS = 15
+_WALL_SECONDS = 120
+"""Only for a child that hangs without computing; generous, because the machine may be busy."""
 _MEMORY = 2 << 30
 _MAX_BYTES = 20 << 20
 _MAX_PIXELS = 1400
@@ -52,7 +54,7 @@ async def draw_page(path: Path, page: int, quote: str = "") -> PageImage:
     command = (sys.executable, "-m", "sillar.server.page_image", str(path), str(page))
     child = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(_WALL_SECONDS):
             image, _ = await child.communicate(quote.encode("utf-8", "replace"))
     except TimeoutError:
         raise DocumentError("Drawing this page takes too long.") from None
@@ -68,7 +70,7 @@ async def draw_page(path: Path, page: int, quote: str = "") -> PageImage:
 
 
 def _main() -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     path, number = Path(sys.argv[1]), int(sys.argv[2])
