@@ -180,9 +180,9 @@ void add_values(const Job<Kind>& job, const Tile<Kind>& tile, int64_t row, int64
 
 inline int64_t clamp_to_tile(int64_t x) { return x < 0 ? 0 : x > kv_tile_tokens ? kv_tile_tokens : x; }
 
-// R rows meet one tile.
+// R rows meet one tile. Not inlined: constants of exp2 would stay in registers that the sums need.
 template <class Kind, int R>
-void attend_rows(const Job<Kind>& job, const Tile<Kind>& tile, int64_t row) {
+[[gnu::noinline]] void attend_rows(const Job<Kind>& job, const Tile<Kind>& tile, int64_t row) {
   int64_t begin[R], end[R], tokens = 0;
   for (int r = 0; r < R; ++r) {
     begin[r] = clamp_to_tile(job.visible.row_begin(row + r) - tile.begin);

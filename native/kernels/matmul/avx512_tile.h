@@ -6,6 +6,7 @@
 #pragma once
 
 #include "kernels/matmul/avx512_unpack.h"
+#include "kernels/matmul/panel_ahead.h"
 #include "kernels/matmul/tokens.h"
 
 namespace sillar::kernels {
@@ -30,33 +31,6 @@ inline Place place(const MatmulTask& task, int64_t row, int64_t token, int64_t g
   const int64_t all = task.x->cols / group_cols;
   return {task, row, group == 0, group + groups == all, 0, tokens_at(*task.x, token, group), acc,
           task.out + token * task.out_stride + row};
-}
-
-// The packed weights that the panel after this one is made of: fetched while this one is multiplied, for unpacking would
-// wait for memory.
-struct PanelAhead {
-  const uint8_t* weights;  // of its first row tile
-  int64_t tile_bytes;      // from row tile to row tile
-  int64_t lines;           // of 64 bytes of each
-  int row_tiles;
-
-  // The share of `count` of `of` tokens, from `token` on.
-  [[gnu::always_inline]] void fetch(int64_t token, int64_t count, int64_t of) const {
-    const int64_t end = lines * (token + count) / of;
-    for (int64_t line = lines * token / of; line < end; ++line)
-      for (int r = 0; r < row_tiles; ++r)
-        _mm_prefetch(reinterpret_cast<const char*>(weights + r * tile_bytes + 64 * line), _MM_HINT_T1);
-  }
-};
-
-// After the `count` groups from `group` on of the row tiles at `tiles`; beyond the task's rows it helps whoever takes these.
-template <WeightType type>
-PanelAhead panel_after(const uint8_t* tiles, int64_t tile_bytes, int row_tiles, int64_t group, int64_t count, int64_t groups) {
-  constexpr PackedFormat f = packed_format(type);
-  const auto at = [&](int64_t g) { return unit_bytes(f) + g / block_groups(f) * packed_block_bytes(f); };
-  const bool turns = group + count >= groups;
-  const int64_t next = turns ? 0 : group + count, left = groups - next;
-  return {tiles + (turns ? row_tiles * tile_bytes : 0) + at(next), tile_bytes, (at(left < count ? left : count) + 63) / 64, row_tiles};
 }
 
 // Calls tile(Constant<n>, place) for each n <= most tokens of [0, tokens).
