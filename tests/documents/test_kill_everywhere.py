@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,19 +19,35 @@ from tests.documents.kill_jobs import text, write
 from tests.documents.kill_runner import content
 
 
+WRITES = {"index": 50, "changes": 60, "pages": 100, "rebuild": 100}
+
+
+@pytest.fixture(scope="module")
+def runners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """Every scenario in a process of its own, all at once: each is busy on one core only."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
+    started = {}
+    for scenario in WRITES:
+        command = [sys.executable, "-m", "tests.documents.kill_runner", scenario]
+        command.append(str(tmp_path_factory.mktemp(scenario)))
+        started[scenario] = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    yield started
+    for process in started.values():
+        process.kill()
+        process.wait()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("scenario", "writes"), [("index", 50), ("changes", 60), ("pages", 100), ("rebuild", 100)]
-)
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("scenario", WRITES)
 def test_whatever_write_is_the_last_nothing_is_lost_or_half(
-    tmp_path: Path, scenario: str, writes: int
+    runners: dict[str, subprocess.Popen[str]], scenario: str
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.documents.kill_runner", scenario, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},
-        capture_output=True, text=True, check=False)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > writes
+    said, wrong = runners[scenario].communicate()
+    assert runners[scenario].returncode == 0, wrong
+    assert int(said) > WRITES[scenario]
 
 
 _FRAME_HEAD, _HEAD = 24, 32

@@ -23,10 +23,13 @@ class FakeEncoder:
     def __init__(self) -> None:
         self.calls: list[int] = []
         self.called = threading.Event()
+        self.go = threading.Event()  # no batch is done while it is clear
+        self.go.set()
 
     def encode(self, texts: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
         self.calls.append(len(texts))
         self.called.set()
+        self.go.wait()
         return np.array([[*t[:2], t[-1], len(t)] for t in texts], np.float32)
 
 
@@ -46,12 +49,16 @@ async def test_vectors_come_in_the_order_of_the_texts_with_their_prefix() -> Non
 
 async def test_a_query_gets_in_between_the_batches_of_a_large_job() -> None:
     embedder, encoder = make()
-    job = asyncio.create_task(embedder.embed(["a" * 8] * 5000, "passage"))
+    encoder.go.clear()
+    job = asyncio.create_task(embedder.embed(["a" * 8] * (3 * BATCH_TOKENS // 10), "passage"))
     await asyncio.to_thread(encoder.called.wait)
-    await embedder.embed(["question"], "query")
-    assert not job.done()
-    await job
-    assert 1 in encoder.calls[:-1]
+    query = asyncio.create_task(embedder.embed(["question"], "query"))
+    while embedder._thread._work_queue.empty():  # noqa: ASYNC110  it has no event for this
+        await asyncio.sleep(0.001)
+    encoder.go.set()
+    await asyncio.gather(query, job)
+    assert len(encoder.calls) > 3
+    assert encoder.calls[1] == 1
     embedder.close()
 
 
@@ -61,7 +68,7 @@ async def test_a_batch_is_tokenised_while_the_one_before_is_encoded() -> None:
 
     class Waiting(FakeEncoder):
         def encode(self, texts: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
-            waited.append(last.wait(20))
+            waited.append(last.wait(60))
             return super().encode(texts)
 
     def tokenize(text: str) -> list[int]:
