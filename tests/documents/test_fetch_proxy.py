@@ -89,7 +89,7 @@ def proxy(port: int) -> Iterator[tuple[str, list[tuple[str, str]]]]:
 
 
 def rules(through: str, *hosts: str, networks: str = "") -> FetchRules:
-    return make_rules(hosts, networks.split(), WebConfig(seconds=20, proxy=through))
+    return make_rules(hosts, networks.split(), WebConfig(seconds=60, proxy=through))
 
 
 def port_of(web: Site) -> int:

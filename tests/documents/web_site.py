@@ -37,7 +37,7 @@ class Site:
     def host(self) -> str:
         return self.url.removeprefix("http://")
 
-    def rules(self, *hosts: str, seconds: float = 20.0, max_bytes: int = 1 << 20) -> FetchRules:
+    def rules(self, *hosts: str, seconds: float = 60.0, max_bytes: int = 1 << 20) -> FetchRules:
         """Allows this site."""
         config = WebConfig(seconds=seconds, max_bytes=max_bytes)
         return make_rules([self.host, *hosts], ["127.0.0.1"], config)

@@ -67,4 +67,4 @@ def test_requests_fail_for_want_of_memory_and_the_server_lives(
         refused = client.post("/v1/completions", json={"prompt": WORDS})
         assert refused.json()["error"]["code"] == "context_length_exceeded"
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(30) == 0
+        assert server.process.wait(60) == 0

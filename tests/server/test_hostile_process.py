@@ -57,7 +57,7 @@ async def attack(url: str) -> None:
 
 @pytest.mark.slow
 async def test_memory_comes_back_after_attacks() -> None:
-    with target(limits={"grace_seconds": 5}) as server:
+    with target(0.001, limits={"grace_seconds": 5}) as server:
         await attack(server.url)  # what is kept once and for all is kept now
         server.watch()
         await attack(server.url)
