@@ -18,7 +18,6 @@ from tests.documents.fakes import open_index
 from tests.documents.kill_jobs import text, write
 from tests.documents.kill_runner import content
 
-
 WRITES = {"index": 50, "changes": 60, "pages": 100, "rebuild": 100}
 
 
