@@ -23,6 +23,11 @@ def shared_cache(cache: object, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SILLAR_CACHE", CACHE)
 
 
+@pytest.fixture(autouse=True)
+def small_charsmap() -> None:
+    """What is converted here stays in the real cache, so it is converted whole."""
+
+
 def test_the_chat_model() -> None:
     metadata = read_metadata(pulled_model(hub.DEFAULT_CHAT_MODEL))
     tokenizer, template = Tokenizer.from_metadata(metadata), ChatTemplate.from_metadata(metadata)
