@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from sillar.documents.index import Index
 from sillar.documents.interfaces import TextEmbedder
 
 QUESTIONS = Path(__file__).with_name("everyday.json")
+HALVES = ("dev", "test", "later")
 KINDS = ("everyday", "events")
 _OPTIONS = AnswerOptions(style="quote")
 
@@ -37,7 +38,7 @@ class Asked:
 
 
 def sets(half: str) -> list[Mapping[str, Any]]:
-    """ "dev" or "test"."""
+    """Of "dev", "test" or "later"; the note in the file says what they are."""
     return list(json.loads(QUESTIONS.read_text(encoding="utf-8"))[half])
 
 
@@ -94,9 +95,18 @@ async def evaluate(
     return [{"name": data["name"], "kind": kind, **counted} for kind, counted in counts.items()]
 
 
+async def run(embedder: TextEmbedder, halves: Sequence[str] = HALVES) -> list[dict[str, Any]]:
+    """The counts of all sets, each of both kinds of questions."""
+    rows = []
+    for half in halves:
+        for data in sets(half):
+            rows += [{"half": half, **row} for row in await evaluate(data, embedder)]
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--half", choices=("dev", "test"), default="test")
+    parser.add_argument("--half", choices=HALVES, default="test")
     parser.add_argument("--embedder", default="", help="name or path of the embedder (the default one)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--show", action="store_true", help="each question with its answer")

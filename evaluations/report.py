@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from evaluations import answers, ask, calibrate, faq, followups, gaps, retrieval, xquad
+from evaluations import answers, ask, calibrate, everyday, faq, followups, gaps, retrieval, xquad
 from evaluations.corpora import CorpusError
 from evaluations.curve import draw
 from evaluations.embedding_cache import CachedEmbedder
@@ -145,6 +145,11 @@ async def gap_figures(_: argparse.Namespace) -> Figures:
     return {"sets": await gaps.run(load_embedder())}
 
 
+async def everyday_figures(_: argparse.Namespace) -> Figures:
+    """Everyday questions, and those about another event."""
+    return {"sets": await everyday.run(load_embedder())}
+
+
 async def speed_figures(arguments: argparse.Namespace) -> Figures:
     """Indexing and search with every text embedded anew."""
     embedder = load_embedder()
@@ -159,6 +164,7 @@ SECTIONS: dict[str, tuple[Callable[[argparse.Namespace], Coroutine[Any, Any, Fig
     "calibration": (calibration_figures, True),
     "shipped": (shipped_figures, True),
     "questions": (question_figures, False),
+    "everyday": (everyday_figures, False),
     "gaps": (gap_figures, False),
     "generated": (generated_figures, True),
     "speed": (speed_figures, True),

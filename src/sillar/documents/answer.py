@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -21,8 +20,9 @@ from sillar.documents.index import Index
 from sillar.documents.language import detect_language
 from sillar.documents.likelihood import CLOSE, QuestionLikelihood
 from sillar.documents.rerank import RerankOptions, rerank
+from sillar.documents.rewording import find_support_reworded
 from sillar.documents.store.protocol import EVERYTHING, Access
-from sillar.documents.support import Sentence, Support, find_support
+from sillar.documents.support import Sentence, Support
 from sillar.engine.language_model import LanguageModel
 from sillar.engine.request import GenerationParams
 from sillar.errors import OverloadedError
@@ -132,13 +132,11 @@ async def stream_answer(
     found = await index.search(asked, max(SEARCHED, options.passages), access, vector)
     retrieved = time.perf_counter() - started
     found = await second_look(asked, found, index, model, options.tenant)
+    support, found = await find_support_reworded(
+        asked, question, found, index, vector, options.passages, access
+    )
     passages = found[: options.passages]
     language = detect_language(asked, passages[0].language if passages else "en")
-    frequencies = partial(index.frequencies, access=access)
-    support = await find_support(
-        asked, found, index.embedder, frequencies, vector,
-        read=options.passages, own=question, word_vectors=index.word_vectors,
-    )  # fmt: skip
     first = 0.0
     whole = Answer(support=support.probability, features=support.features, timings={"retrieve": retrieved})
     if not support.sentences or (options.abstain and not support.sufficient):

@@ -222,12 +222,20 @@ def _of_the_kind(question: str, sentences: Sequence[Sentence]) -> NDArray[np.flo
     return np.array([one.passage.language not in LANGUAGES or holds(one.text) for one in sentences], float)
 
 
+def fits(question: str, sentence: Sentence) -> bool:
+    """Whether a sentence may answer by its kind, and tells what is asked of a name, as far as that shows."""
+    return bool(_of_the_kind(question, [sentence])[0]) and not _tells_something_else(question, sentence)
+
+
 def _tells_something_else(question: str, sentence: Sentence) -> bool:
     """Whether it shares no more than a name with the question, and tells nothing of what is asked of it."""
     language = sentence.passage.language
     tells = relation_check(question)
     if tells is None or language not in LANGUAGES or tells(sentence.text, language):
         return False
+    plain = " ".join(word for word in sentence.text.split() if word[0].islower())
+    if detect_language(plain, language) != language:
+        return False  # its names made the passage look so: "Los Angeles"
     return shares_only_names(question, sentence.text, language)
 
 
