@@ -3,7 +3,7 @@
 
 import { get, remove, upload } from "./api.js";
 import { complain } from "./complain.js";
-import { h } from "./dom.js";
+import { h, latest } from "./dom.js";
 import { pagesForm } from "./pages.js";
 import { readersTable } from "./readers.js";
 import { language, number, t } from "./text.js";
@@ -49,7 +49,7 @@ export function documents(main) {
   let running = [];
   let known = "";
   let shared = "";
-  let asked = 0; // what was asked for last is shown, whichever comes last
+  const asking = latest();
 
   async function send(files) {
     const chosen = [...files]; // the list empties with the picker
@@ -116,11 +116,11 @@ export function documents(main) {
 
   async function refresh() {
     clearTimeout(timer);
-    const number = ++asked;
+    const current = asking();
     try {
       const jobsNow = await get("/v1/jobs"); // first: what is no longer among them, the lists have
       const [all, collections] = await Promise.all([get("/v1/documents"), get("/v1/collections")]);
-      if (left || number !== asked) return;
+      if (left || !current()) return;
       running = jobsNow.data;
       rows = all.data;
       drawJobs();

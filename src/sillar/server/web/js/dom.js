@@ -12,6 +12,15 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Each call of what this gives says later whether it is still the latest: answers that come late are not shown. */
+export function latest() {
+  let last = 0;
+  return () => {
+    const mine = ++last;
+    return () => mine === last;
+  };
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 export function svg(tag, attributes = {}, ...children) {

@@ -3,7 +3,7 @@
 import { blob, get, post } from "./api.js";
 import { latency, volume } from "./charts.js";
 import { complain } from "./complain.js";
-import { h } from "./dom.js";
+import { h, latest } from "./dom.js";
 import { language, number, seconds, t } from "./text.js";
 
 export function insights(main) {
@@ -12,12 +12,12 @@ export function insights(main) {
     [7, 30, 90].map((days) => h("option", { value: days, selected: days === 30 }, t("days", { n: days }))));
   main.append(h("div", { class: "head" }, h("h1", {}, t("insightsTitle")), period), body);
 
-  let asked = 0; // the period that was chosen last is shown, whichever comes last
+  const asking = latest();
   async function load() {
-    const number = ++asked;
+    const current = asking();
     try {
       const [data, tickets] = await Promise.all([get(`/v1/insights?days=${period.value}`), get("/v1/tickets")]);
-      if (number !== asked) return;
+      if (!current()) return;
       body.replaceChildren(tiles(data), ...(data.questions ? charts(data) : [h("p", { class: "card soft" }, t("nothingYet"))]),
         h("section", { class: "card" }, h("h2", {}, t("gaps")), h("p", { class: "soft small" }, t("gapsHint")), gaps(data.gaps)),
         h("section", { class: "card" }, h("div", { class: "row apart" }, h("h2", {}, t("tickets")), download("/v1/tickets.csv", "tickets.csv", t("exportTickets"))), ticketList(tickets.data, load)),

@@ -2,7 +2,7 @@
 
 import { get, key, logout, session, setKey } from "./api.js";
 import { complain } from "./complain.js";
-import { h, notice } from "./dom.js";
+import { h, latest, notice } from "./dom.js";
 import { keysSection } from "./keys.js";
 import { machineView, modelList } from "./machine.js";
 import { t } from "./text.js";
@@ -23,9 +23,9 @@ export function settings(main) {
   });
   main.append(h("h1", {}, t("settingsTitle")), state, keys, ...(session ? [login()] : []), form);
 
-  let asked = 0; // as the key is now, whichever answer comes last
+  const asking = latest();
   async function load() {
-    const number = ++asked;
+    const current = asking();
     keys.replaceChildren();
     try {
       const ready = await fetch("/health").then((response) => response.ok);
@@ -33,14 +33,14 @@ export function settings(main) {
       const may = (scope) => me.scopes.includes(scope);
       const machine = may("metrics") ? await get("/v1/machine") : null;
       const section = me.name !== "local" && may("admin") ? await keysSection() : null;
-      if (number !== asked) return;
+      if (!current()) return;
       state.replaceChildren(health(ready, me),
         ...(machine ? machineView(machine, may("admin"), load) : [modelList(models.data)]));
       form.hidden = false;
       if (me.name === "local") form.replaceChildren(h("h2", {}, t("access")), h("p", {}, t("noKeysNeeded")));
       else if (section) keys.replaceChildren(section);
     } catch (error) {
-      if (number !== asked) return;
+      if (!current()) return;
       state.replaceChildren();
       form.hidden = false;
       complain(error);

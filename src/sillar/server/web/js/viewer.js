@@ -2,11 +2,11 @@
 
 import { get, picture } from "./api.js";
 import { complain } from "./complain.js";
-import { closeDialog, h, icon, openDialog } from "./dom.js";
+import { closeDialog, h, icon, latest, openDialog } from "./dom.js";
 import { t } from "./text.js";
 
 const PART = 12000; // characters of a section shown at once
-let opened = 0; // what was asked for last is opened, whichever comes last
+const opening = latest();
 
 /** "page 3 · Section > Subsection"; `brief` has the innermost section only. */
 export function place(citation, brief = false) {
@@ -18,7 +18,7 @@ export function place(citation, brief = false) {
 }
 
 export async function openPassage(citation) {
-  const number = ++opened;
+  const current = opening();
   try {
     const path = `/v1/documents/${citation.document_id}`;
     const context = await get(`${path}/text?start=${citation.start}&end=${citation.end}`);
@@ -26,7 +26,7 @@ export async function openPassage(citation) {
     const text = passage(t("opened"), context.before, marked, context.after);
     const paged = citation.page && context.media_type === "application/pdf";
     const last = paged ? Math.max(citation.last_page ?? citation.page, (await get(`${path}/sections`)).pages) : 0;
-    if (number !== opened) return;
+    if (!current()) return;
     const shown = paged ? pagesOrText(pagesOf(path, citation.page, last, citation), text, marked) : text;
     show(citation.document, place(citation), shown);
     if (!paged) marked.scrollIntoView({ block: "center" });
@@ -37,11 +37,11 @@ export async function openPassage(citation) {
 
 /** A document of the list, from its beginning. */
 export async function openDocument(row) {
-  const number = ++opened;
+  const current = opening();
   try {
     const path = `/v1/documents/${row.id}`;
     const whole = await get(`${path}/sections`);
-    if (number !== opened) return;
+    if (!current()) return;
     const text = sectionsOf(path, whole.data);
     const paged = whole.pages && whole.media_type === "application/pdf";
     show(row.title || row.path, row.title ? row.path : "", paged ? pagesOrText(pagesOf(path, 1, whole.pages), text) : text);
@@ -81,20 +81,20 @@ function pagesOf(path, first, last, citation = null) {
   const view = h("div", { class: "viewer" }, turner, page);
   const ends = citation ? citation.last_page ?? citation.page : 0;
   let looking = citation !== null;
-  let asked = 0; // the last one that was asked for is shown, whichever comes last
+  const asking = latest();
 
   async function open(n) {
-    const number = ++asked;
+    const current = asking();
     page.setAttribute("aria-busy", "true");
     page.replaceChildren(t("drawing"));
     try {
       const drawn = await draw(path, n, citation && n >= citation.page && n <= ends ? citation.quote : "");
-      if (number !== asked) return;
+      if (!current()) return;
       lay(page, drawn);
       if (looking && !drawn.marked && n < ends) return turner.go(n + 1); // over a page break: on the next one, then
       looking = false;
     } catch (error) {
-      if (number !== asked) return;
+      if (!current()) return;
       page.removeAttribute("aria-busy");
       page.replaceChildren(h("p", { class: "soft" }, error.message ?? t("offline")));
       if (n === first) {
@@ -112,14 +112,14 @@ function sectionsOf(path, sections) {
   const text = passage(t("asText"));
   const parts = sections.flatMap(({ name, start, end }) => Array.from({ length: Math.ceil((end - start) / PART) || 1 },
     (_, i) => ({ name: name || t("beginning"), start: start + i * PART, end: Math.min(end, start + (i + 1) * PART) })));
-  let asked = 0;
+  const asking = latest();
   async function open(n) {
-    const number = ++asked;
+    const current = asking();
     const { start, end } = parts[n - 1];
     chooser.value = String(n);
     try {
       const part = await get(`${path}/text?start=${start}&end=${end}`);
-      if (number !== asked) return;
+      if (!current()) return;
       text.replaceChildren(part.quote);
       text.scrollTop = 0;
     } catch (error) {
