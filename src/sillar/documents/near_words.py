@@ -128,15 +128,18 @@ def in_words_of(question: str, text: str, language: str) -> str | None:
     """
     there = _WORD.findall(text)
     folded = [fold(word) for word in there]
-    said = {*folded, *(stem(word, language) for word in folded)}
+    stems = [stem(word, language) for word in folded]
+    said = {*folded, *stems}
     tokens = list(_WORD.finditer(question))
     asked = [fold(token[0]) for token in tokens]
     pieces: list[str] = []
     place = end = 0
     while place < len(tokens):
         length, near = _near(asked, place, language, said)
-        found = next((word for word, form in zip(there, folded, strict=True)
-                      if form in near or stem(form, language) in near), None)  # fmt: skip
+        matches = (
+            word for word, *forms in zip(there, folded, stems, strict=True) if not near.isdisjoint(forms)
+        )
+        found = next(matches, None) if near else None
         if found is not None:
             pieces += [question[end : tokens[place].start()], found.lower()]
             end = tokens[place + length - 1].end()
