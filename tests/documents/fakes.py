@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluations.sets import as_documents
 from sillar.documents.index import Index
 from sillar.documents.language import stem, words
 from sillar.documents.store.vectors import VectorKernels
@@ -53,6 +55,14 @@ class WordEmbedder:
 
 def open_index(path: Path, embedder: WordEmbedder | None = None, *, rebuild: bool = False) -> Index:
     return Index.open(path, embedder or WordEmbedder(), kernels=numpy_kernels(), rebuild=rebuild)
+
+
+@asynccontextmanager
+async def index_of(path: Path, passages: dict[str, str]) -> AsyncIterator[Index]:
+    """A new index with a document of each name and text."""
+    async with open_index(path) as index:
+        await index.add_documents("s", as_documents(passages))
+        yield index
 
 
 @dataclass

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from evaluations.sets import as_documents
 from sillar.documents.answer import Answer, AnswerOptions, answer
 from sillar.documents.answer_kind import kind_check
 from sillar.documents.index import Index
 from sillar.documents.language import other_number
 from sillar.documents.names import literal_names, share_named
-from tests.documents.fakes import open_index
+from tests.documents.fakes import index_of
 
 PASSAGES = {
     "max": "Max Ruiz was born in Quito. Max Ruiz was born here in 1971.",
@@ -27,8 +26,7 @@ PASSAGES = {
 
 @pytest.fixture
 async def index(tmp_path: Path) -> AsyncIterator[Index]:
-    async with open_index(tmp_path / "i.db") as index:
-        await index.add_documents("s", as_documents(PASSAGES))
+    async with index_of(tmp_path / "i.db", PASSAGES) as index:
         yield index
 
 

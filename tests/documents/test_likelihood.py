@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evaluations.sets import as_documents
 from sillar.documents.answer import SEARCHED, AnswerOptions, answer, second_look
 from sillar.documents.likelihood import CLOSE, QuestionLikelihood
 from sillar.documents.rerank import RerankOptions
 from sillar.errors import OverloadedError, RequestError
-from tests.documents.fakes import ScriptedModel, open_index
+from tests.documents.fakes import ScriptedModel, index_of
 from tests.documents.test_rerank import MarkReranker
 
 PASSAGES = {
@@ -58,8 +57,7 @@ class MarkModel(ScriptedModel):
 async def ranked(
     path: Path, model: MarkModel | None, *, reranker: bool = False, options: RerankOptions = CLOSE
 ) -> list[str]:
-    async with open_index(path) as index:
-        await index.add_documents("s", as_documents(PASSAGES))
+    async with index_of(path, PASSAGES) as index:
         found = [replace(p, score=SCORES[p.document]) for p in await index.search(QUESTION, SEARCHED)]
         found.sort(key=lambda passage: -passage.score)
         index.reranker = MarkReranker() if reranker else None
@@ -105,8 +103,7 @@ async def test_one_word_does_not_decide_alone() -> None:
 async def test_a_long_passage_is_read_to_its_limit_only(tmp_path: Path) -> None:
     model = MarkModel()
     texts = {name: f"The printer in the office, {name}. " + "It prints. " * 90 for name in ("one", "two")}
-    async with open_index(tmp_path / "i.db") as index:
-        await index.add_documents("s", as_documents(texts))
+    async with index_of(tmp_path / "i.db", texts) as index:
         options = AnswerOptions(abstain=False)
         result = await answer("Where is the printer?", index, model, options)  # type: ignore[arg-type]
     assert result.citations

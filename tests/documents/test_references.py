@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from evaluations.sets import as_documents
 from sillar.documents.answer import AnswerOptions, answer
 from sillar.documents.references import without_references
-from tests.documents.fakes import open_index
+from tests.documents.fakes import index_of
 
 QUESTION = "How do I reset the big printer?"
 
@@ -54,8 +53,7 @@ async def test_the_answer_is_not_the_sentence_that_points_to_it(tmp_path: Path) 
         "answer": "To reset the printer, hold its red button for ten seconds until the light goes out.",
         "other": "Bicycles stand behind the house, where a roof keeps the rain away from them.",
     }
-    async with open_index(tmp_path / "i.db") as index:
-        await index.add_documents("s", as_documents(passages))
+    async with index_of(tmp_path / "i.db", passages) as index:
         found = await index.search(QUESTION, 3)
         result = await answer(QUESTION, index, None, AnswerOptions(style="quote", abstain=False))
     assert found[0].document == "answer"

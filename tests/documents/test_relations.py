@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from evaluations.everyday import Asked, questions, sets, verdict
-from evaluations.sets import as_documents
 from sillar.documents.answer import Answer, AnswerOptions, answer
 from sillar.documents.relations import relation_check, shares_only_names
 from sillar.documents.support import Sentence, fits
-from tests.documents.fakes import open_index
+from tests.documents.fakes import index_of
 
 
 @pytest.mark.parametrize(
@@ -61,8 +60,7 @@ def test_names_are_told_from_other_words(question: str, text: str, only: bool) -
 async def test_another_event_of_the_same_name_is_refused(tmp_path: Path) -> None:
     passages = {"anna": "Anna Keller joined the firm in 2014.", "dog": "A dog was seen here in 2011."}
     options = AnswerOptions(style="quote")
-    async with open_index(tmp_path / "i.db") as index:
-        await index.add_documents("s", as_documents(passages))
+    async with index_of(tmp_path / "i.db", passages) as index:
         joined = await answer("When was Anna Keller hired?", index, None, options)
         born = await answer("When was Anna Keller born?", index, None, options)
     assert joined.support > 100 * born.support
@@ -72,8 +70,7 @@ async def test_another_event_of_the_same_name_is_refused(tmp_path: Path) -> None
 async def test_names_of_another_language_do_not_make_a_sentence_one_of_it(tmp_path: Path) -> None:
     text = "Los Angeles Rams, Los Angeles Kings and Las Vegas Raiders are teams of the south."
     question = "¿Dónde murió el dueño de Los Angeles Rams?"
-    async with open_index(tmp_path / "i.db") as index:
-        await index.add_documents("s", as_documents({"teams": text}))
+    async with index_of(tmp_path / "i.db", {"teams": text}) as index:
         passages = await index.search(question, 1)
     taken_for_spanish = replace(passages[0], language="es")
     assert fits(question, Sentence(taken_for_spanish, 0, len(text)))

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluations.sets import as_documents
 from sillar.documents.rerank import RerankOptions
 from sillar.documents.search import SearchOptions
 from sillar.errors import RequestError
-from tests.documents.fakes import WordEmbedder, open_index
+from tests.documents.fakes import index_of
 
 PASSAGES = {
     "a": "The printer in the office is on the second floor and the printer prints in colour for all of you.",
@@ -40,8 +39,7 @@ class MarkReranker:
 async def found(
     path: Path, question: str, reranker: MarkReranker | None, options: RerankOptions | None = None
 ) -> list[tuple[str, float]]:
-    async with open_index(path, WordEmbedder()) as index:
-        await index.add_documents("s", as_documents(PASSAGES))
+    async with index_of(path, PASSAGES) as index:
         index.options = SearchOptions(rerank=options or RerankOptions(candidates=6))
         index.reranker = reranker
         return [(passage.document, passage.score) for passage in await index.search(question, 3)]

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from evaluations.sets import as_documents
 from sillar.documents.answer import Answer, AnswerOptions, answer
 from sillar.documents.conversation import Turn
 from sillar.documents.index import Index
 from sillar.documents.near_words import in_words_of
 from sillar.documents.store.protocol import Access
-from tests.documents.fakes import open_index
+from tests.documents.fakes import index_of
 
 PASSAGES = {
     "delivery": "Standard delivery to the island takes four days.",
@@ -24,8 +23,7 @@ PASSAGES = {
 
 @pytest.fixture
 async def index(tmp_path: Path) -> AsyncIterator[Index]:
-    async with open_index(tmp_path / "i.db") as index:
-        await index.add_documents("s", as_documents(PASSAGES))
+    async with index_of(tmp_path / "i.db", PASSAGES) as index:
         yield index
 
 
