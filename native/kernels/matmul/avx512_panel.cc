@@ -107,25 +107,18 @@ template <class K, int vectors, int tokens>
   });
 }
 
-// A k-quant's start, whose scale belongs to a group's first or second half or to both.
-template <int zero_point, bool first_half, bool second_half>
-[[gnu::always_inline]] inline __m512i scaled_start(const int16_t* sums) {
-  constexpr uint32_t factor = uint32_t(-zero_point) & 0xffff;
-  constexpr uint32_t pair = (first_half ? factor : 0) | (second_half ? factor << 16 : 0);
-  const __m512i zero = _mm512_setzero_si512();
-  if constexpr (zero_point == 0) return zero;
-  else return _mm512_dpwssd_epi32(zero, broadcast32(sums), _mm512_set1_epi32(int(pair)));
-}
-
 // sums += scale `i` of a block times its dot product.
-template <class K, int half, int vectors, int tokens>
+template <class K, int vectors, int tokens>
 [[gnu::always_inline]] inline void add_scaled(const Panel& panel, const Tokens& x, int64_t i,
                                               __m512i (&sums)[tokens][vectors]) {
   constexpr int quads = int(group_quads) / K::k_halves;
+  static_assert(K::zero_point == 0 || K::k_halves == 2);
   __m512i dots[tokens][vectors];
   unroll<tokens>([&](auto t) {
-    const int16_t* x_sums = x.sums + 2 * (t.value * x.groups + i / K::k_halves);
-    const __m512i start = scaled_start<K::zero_point, half == 0, half == K::k_halves - 1>(x_sums);
+    __m512i start = _mm512_setzero_si512();
+    if constexpr (K::zero_point != 0)  // times the sum of the activations, which is both halves of 32 bits
+      start = _mm512_dpwssd_epi32(start, _mm512_set1_epi16(x.sums[2 * t.value * x.groups + i]),
+                                  _mm512_set1_epi32(-K::zero_point & 0xffff));
     unroll<vectors>([&](auto r) { dots[t.value][r.value] = start; });
   });
   add_dots<quads, 64 * vectors>(panel.operands + i * quads * vectors * 64, 64, x.values + i * quads * 4, x.cols, dots);
@@ -143,10 +136,7 @@ template <class K, int vectors, int tokens>
 [[gnu::always_inline]] inline void add_k_block(const Panel& panel, const Tokens& x, __m512 (&acc)[tokens][vectors]) {
   __m512i sums[tokens][vectors];
   for_sums<vectors, tokens>([&](int t, int r) { sums[t][r] = _mm512_setzero_si512(); });
-  for (int64_t group = 0; group < k_groups; ++group)
-    unroll<K::k_halves>([&](auto half) {
-      add_scaled<K, half.value>(panel, x, group * K::k_halves + half.value, sums);
-    });
+  for (int64_t i = 0; i < k_groups * K::k_halves; ++i) add_scaled<K>(panel, x, i, sums);
   unroll<tokens>([&](auto t) {
     const int16_t* x_sums = K::k_halves == 1 ? x.group_sums + t.value * x.groups : x.sums + 2 * t.value * x.groups;
     const __m512 x_scale = _mm512_set1_ps(x.scales[t.value * x.groups]);
