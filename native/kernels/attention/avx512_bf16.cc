@@ -24,12 +24,6 @@ struct KindBf16Pairs {
   }
   SILLAR_INLINE __m512 dot(__m512 acc, Vector a, Vector b) { return _mm512_dpbf16_ps(acc, a, b); }
   SILLAR_INLINE void store(uint16_t* p, __m512 x) { _mm256_storeu_si256((__m256i*)p, (__m256i)_mm512_cvtneps_pbh(x)); }
-  // In place: the 16-bit weights take the first half of the floats' memory.
-  SILLAR_INLINE const uint16_t* weights(float* weights, int64_t n) {
-    auto* rounded = reinterpret_cast<uint16_t*>(weights);
-    for (int64_t i = 0; i < n; i += 16) store(rounded + i, _mm512_load_ps(weights + i));
-    return rounded;
-  }
   SILLAR_INLINE void query(const float* q, float factor, int64_t n, uint16_t* row) {
     for (int64_t i = 0; i < n; i += 16) store(row + i, _mm512_mul_ps(_mm512_loadu_ps(q + i), _mm512_set1_ps(factor)));
   }

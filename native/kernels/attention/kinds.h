@@ -29,7 +29,7 @@ struct WideRows {
     for (int i = 0; i < n; ++i) acc = Simd::fma(a.x[i], b.x[i], acc);
     return acc;
   }
-  SILLAR_INLINE const float* weights(float* weights, int64_t) { return weights; }
+  SILLAR_INLINE void store(float* p, Simd::F x) { Simd::store(p, x); }
   SILLAR_INLINE void query(const float* q, float factor, int64_t n_values, float* row) {
     for (int64_t i = 0; i < n_values; i += Simd::lanes)
       Simd::store(row + i, Simd::mul(Simd::load(q + i), Simd::set(factor)));

@@ -122,27 +122,49 @@ void score_tile(const Job<Kind>& job, const Tile<Kind>& tile, int64_t row, int64
   }
 }
 
-// Scores become weights; the row's max and sum go on; returns what its sums so far must be multiplied by.
-SILLAR_INLINE float softmax_row(float* scores, int64_t vectors, int64_t begin, int64_t end, float& max, float* sum) {
-  Simd::F largest = Simd::set(lowest_score);
+// A row's scores that it does not see become -inf; returns the largest of the others.
+SILLAR_INLINE float largest_score(float* scores, int64_t vectors, int64_t begin, int64_t end) {
   if (begin > 0 || end < vectors * Simd::lanes)
     for (int64_t v = 0; v < vectors; ++v) {
       const Simd::F s = Simd::load(scores + v * Simd::lanes), masked = Simd::set(-__builtin_inff());
       Simd::store(scores + v * Simd::lanes, Simd::within(s, masked, begin - v * Simd::lanes, end - v * Simd::lanes));
     }
+  Simd::F largest = Simd::set(lowest_score);
   for (int64_t v = 0; v < vectors; ++v) largest = Simd::max(Simd::load(scores + v * Simd::lanes), largest);
-  const float tile_max = Simd::reduce_max(largest);
-  const float new_max = tile_max > max ? tile_max : max;
-  const float factor = max == new_max ? 1.0f : Simd::first_lane(exp2(Simd::set(max - new_max)));
-  Simd::F total = Simd::mul(Simd::load(sum), Simd::set(factor));
-  for (int64_t v = 0; v < vectors; ++v) {
-    const Simd::F weight = exp2(Simd::sub(Simd::load(scores + v * Simd::lanes), Simd::set(new_max)));
-    total = Simd::add(total, weight);
-    Simd::store(scores + v * Simd::lanes, weight);
+  return Simd::reduce_max(largest);
+}
+
+// Scores become weights, the rows' max and sum go on; factor: what the rows' sums so far must be multiplied by.
+// Step by step for all rows: one row's steps wait for each other.
+template <class Kind, int R>
+SILLAR_INLINE void softmax(const Tile<Kind>& tile, int64_t vectors, const int64_t (&begin)[R], const int64_t (&end)[R],
+                           float (&scores)[R][kv_tile_tokens], float* max, float* sums,
+                           typename Kind::Row (&weights)[R][kv_tile_tokens], float (&factor)[R]) {
+  static_assert(R <= Simd::lanes);
+  alignas(64) float change[Simd::lanes] = {};
+  for (int r = 0; r < R; ++r) {
+    const float largest = largest_score(scores[r], vectors, begin[r], end[r]);
+    const float new_max = largest > max[r] ? largest : max[r];
+    change[r] = max[r] - new_max;
+    max[r] = new_max;
   }
-  Simd::store(sum, total);
-  max = new_max;
-  return factor;
+  Simd::store(change, exp2(Simd::load(change)));
+  Simd::F sum[R];
+  for (int r = 0; r < R; ++r) {
+    factor[r] = change[r];
+    sum[r] = Simd::mul(Simd::load(sums + r * Simd::lanes), Simd::set(factor[r]));
+  }
+  for (int64_t v = 0; v < vectors; ++v) {
+    const int64_t token = v * Simd::lanes;
+    for (int r = 0; r < R; ++r) {
+      Simd::F weight = exp2(Simd::sub(Simd::load(&scores[r][token]), Simd::set(max[r])));
+      sum[r] = Simd::add(sum[r], weight);
+      if (tile.value_scale[0] != nullptr)
+        weight = Simd::mul(weight, Simd::load(tile.value_scale[token / kv_block_tokens] + token % kv_block_tokens));
+      Kind::store(&weights[r][token], weight);
+    }
+  }
+  for (int r = 0; r < R; ++r) Simd::store(sums + r * Simd::lanes, sum[r]);
 }
 
 template <class Kind, int R, int C>
@@ -192,18 +214,12 @@ template <class Kind, int R>
   if (tokens == 0) return;
   const int64_t vectors = (tokens + Simd::lanes - 1) / Simd::lanes;
   alignas(64) float scores[R][kv_tile_tokens];
-  score_tile<Kind, R>(job, tile, row, vectors, scores);
+  alignas(64) typename Kind::Row weights[R][kv_tile_tokens];
   float factor[R];
+  score_tile<Kind, R>(job, tile, row, vectors, scores);
   Scratch& s = *job.scratch;
-  for (int r = 0; r < R; ++r)
-    factor[r] = softmax_row(scores[r], vectors, begin[r], end[r], s.max[row + r], s.sum + (row + r) * Simd::lanes);
-  if (tile.value_scale[0] != nullptr)
-    for (int64_t v = 0; v < vectors; ++v) {
-      const int64_t token = v * Simd::lanes;
-      const Simd::F scale = Simd::load(tile.value_scale[token / kv_block_tokens] + token % kv_block_tokens);
-      for (int r = 0; r < R; ++r) Simd::store(&scores[r][token], Simd::mul(Simd::load(&scores[r][token]), scale));
-    }
-  add_values<Kind, R>(job, tile, row, tokens, Kind::weights(&scores[0][0], R * kv_tile_tokens), factor);
+  softmax<Kind, R>(tile, vectors, begin, end, scores, s.max + row, s.sum + row * Simd::lanes, weights, factor);
+  add_values<Kind, R>(job, tile, row, tokens, &weights[0][0], factor);
 }
 
 template <class Kind>
