@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
-from sillar.documents.document import Block, Chunk, Document
+from sillar.documents.document import Block, Chunk, Document, Turn
 from sillar.documents.language import detect_language
 from sillar.documents.sentences import spans
 
@@ -127,15 +127,30 @@ def _chunk(
 ) -> Chunk:
     start, end = group[0].start, group[-1].end
     body = text[start:end]
-    pages = [p for piece in group for p in (piece.block.page, piece.block.last_page) if p is not None]
+    pages = _pages(group)
     lines = [line for piece in group if piece.block.lines for line in piece.block.lines]
     return Chunk(
         text=body,
         start=start,
         end=end,
         headings=headings,
-        page=min(pages) if pages else None,
-        last_page=max(pages) if pages else None,
+        page=pages[0][1] if pages else None,
+        turns=tuple(pages[1:]),
         lines=(min(lines), max(lines)) if lines else None,
         language=detect_language(body, "") or default(),
     )
+
+
+def _pages(group: Sequence[_Piece]) -> list[Turn]:
+    """The pages that a chunk stands on, each with the offset where it begins."""
+    pages: list[Turn] = []
+    for piece in group:
+        page = piece.block.page
+        if page is None:
+            continue
+        begun = [turn for offset, turn in piece.block.turns if offset <= piece.start]
+        later = [turn for turn in piece.block.turns if piece.start < turn[0] < piece.end]
+        for turn in [(piece.start, begun[-1] if begun else page), *later]:
+            if not pages or turn[1] != pages[-1][1]:
+                pages.append(turn)
+    return pages

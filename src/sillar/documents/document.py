@@ -4,7 +4,8 @@ search.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,6 +14,8 @@ from sillar.errors import DocumentError
 BlockKind = Literal["heading", "paragraph", "list", "code", "table"]
 Box = tuple[float, float, float, float]
 """left, bottom, right, top in PDF points."""
+Turn = tuple[int, int]
+"""An offset in a document's text, and the page that begins there, counted from 1."""
 
 MAX_TEXT = 20_000_000
 """Characters of text in one document, at most."""
@@ -30,7 +33,8 @@ class Block:
     """1..6 of a heading, 0 otherwise."""
     page: int | None = None
     """First page, counted from 1."""
-    last_page: int | None = None
+    turns: tuple[Turn, ...] = ()
+    """Where its further pages begin."""
     lines: tuple[int, int] | None = None
     """First and last line in the source file, counted from 1."""
     box: Box | None = None
@@ -52,7 +56,7 @@ class Document:
 
     def to_json(self) -> dict[str, Any]:
         """A plain form that crosses the process boundary."""
-        rows = [[b.kind, b.start, b.end, b.level, b.page, b.last_page, b.lines, b.box] for b in self.blocks]
+        rows = [[b.kind, b.start, b.end, b.level, b.page, b.turns, b.lines, b.box] for b in self.blocks]
         return {"text": self.text, "title": self.title, "media_type": self.media_type,
                 "unread": list(self.unread),
                 "pages": self.pages, "blocks": rows, "notes": list(self.notes)}  # fmt: skip
@@ -62,10 +66,10 @@ class Document:
         """The inverse of to_json; raises DocumentError when offsets lie outside the text."""
         text = data["text"]
         blocks = []
-        for kind, start, end, level, page, last_page, lines, box in data["blocks"]:
+        for kind, start, end, level, page, turns, lines, box in data["blocks"]:
             if not 0 <= start <= end <= len(text):
                 raise DocumentError("The parser reported a block outside the text.")
-            blocks.append(Block(kind, start, end, level, page, last_page,
+            blocks.append(Block(kind, start, end, level, page, _turns(turns),
                                 tuple(lines) if lines else None, tuple(box) if box else None))  # fmt: skip
         notes = tuple(str(note) for note in data["notes"])
         return cls(
@@ -92,11 +96,14 @@ class DocumentBuilder:
         *,
         level: int = 0,
         page: int | None = None,
-        last_page: int | None = None,
+        turns: Iterable[Turn] = (),
         lines: tuple[int, int] | None = None,
         box: Box | None = None,
     ) -> None:
-        """Appends a block; blank text is ignored. Raises DocumentError above MAX_TEXT characters."""
+        """Appends a block; blank text is ignored. `turns`: their offsets are those of `text`. Raises
+        DocumentError above MAX_TEXT characters.
+        """
+        given = text
         text = text.strip("\n") if kind == "code" else text.strip()
         if not text.strip():
             return
@@ -106,7 +113,9 @@ class DocumentBuilder:
             raise DocumentError(f"It holds more than {MAX_TEXT:,} characters of text.", "too_large")
         self.parts.append(text)
         self.length = end
-        self.blocks.append(Block(kind, start, end, level, page, last_page or page, lines, box))
+        shift = start - given.index(text)
+        placed = tuple((shift + offset, turned) for offset, turned in turns)
+        self.blocks.append(Block(kind, start, end, level, page, placed, lines, box))
         if kind == "heading" and not self.title:
             self.title = text[:200]
 
@@ -124,9 +133,8 @@ class DocumentBuilder:
             text = document.text[b.start : b.end]
             level = min(6, b.level + deeper) if b.level else 0
             if place:
-                self.add(
-                    b.kind, text, level=level, page=b.page, last_page=b.last_page, lines=b.lines, box=b.box
-                )
+                turns = [(offset - b.start, page) for offset, page in b.turns]
+                self.add(b.kind, text, level=level, page=b.page, turns=turns, lines=b.lines, box=b.box)
             else:
                 self.add(b.kind, text, level=level)
         self.notes += document.notes
@@ -147,7 +155,8 @@ class Chunk:
     headings: tuple[str, ...]
     """The headings above it, outermost first."""
     page: int | None
-    last_page: int | None
+    turns: tuple[Turn, ...]
+    """Where its further pages begin."""
     lines: tuple[int, int] | None
     language: str
 
@@ -176,7 +185,8 @@ class Passage:
     start: int
     end: int
     page: int | None
-    last_page: int | None
+    turns: tuple[Turn, ...]
+    """Where its further pages begin."""
     lines: tuple[int, int] | None
     language: str
     score: float
@@ -190,3 +200,12 @@ class Passage:
     def section(self) -> str:
         """The headings path as one line."""
         return " > ".join(self.headings)
+
+    def page_at(self, offset: int) -> int | None:
+        """The page that a character of the document's text stands on."""
+        before = bisect_right(self.turns, (offset, MAX_TEXT))
+        return self.turns[before - 1][1] if before else self.page
+
+
+def _turns(rows: Iterable[Sequence[int]]) -> tuple[Turn, ...]:
+    return tuple((int(offset), int(page)) for offset, page in rows)

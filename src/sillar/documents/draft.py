@@ -26,7 +26,7 @@ class Citation:
     end: int
     score: float
     last_page: int | None = None
-    """Where it is not `page`: the quote stands on one of them, since its passage goes over a page break."""
+    """Where it is not `page`: the quote goes over a page break."""
 
     @property
     def pages(self) -> str:
@@ -80,14 +80,15 @@ class Draft:
         return piece
 
     def _cite(self, sources: Sequence[Sentence]) -> int:
-        passage, start, end = sources[0].passage, sources[0].start, sources[-1].end
+        passage = sources[0].passage
+        start, end = passage.start + sources[0].start, passage.start + sources[-1].end
         for known in self.citations:
-            if (known.document_id, known.start) == (passage.document_id, passage.start + start):
+            if (known.document_id, known.start) == (passage.document_id, start):
                 return known.number
         self.citations.append(
-            Citation(len(self.citations) + 1, passage.document_id, passage.document, passage.page,
+            Citation(len(self.citations) + 1, passage.document_id, passage.document, passage.page_at(start),
                      passage.section or passage.title, passage.lines, _span(sources),
-                     passage.start + start, passage.start + end, passage.score, passage.last_page)
+                     start, end, passage.score, passage.page_at(end - 1))
         )  # fmt: skip
         return len(self.citations)
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sillar.documents.document import Document, DocumentBuilder
+from sillar.documents.document import Document, DocumentBuilder, Turn
 from sillar.documents.ingest.pdf_bookmarks import Outline, heading_levels
 from sillar.documents.ingest.pdf_contents import without_contents
 from sillar.documents.ingest.pdf_lines import Line, is_within
@@ -199,7 +199,15 @@ def _flush(builder: DocumentBuilder, group: Sequence[Line], level: int) -> None:
     box = (min(b[0] for b in same_page), min(b[1] for b in same_page),
            max(b[2] for b in same_page), max(b[3] for b in same_page))  # fmt: skip
     kind = "heading" if level else "list" if _ITEM.match(first.text) else "paragraph"
-    builder.add(kind, text, level=level, page=first.page + 1, last_page=group[-1].page + 1, box=box)  # type: ignore[arg-type]
+    builder.add(kind, text, level=level, page=first.page + 1, turns=_turns(group), box=box)  # type: ignore[arg-type]
+
+
+def _turns(group: Sequence[Line]) -> Iterator[Turn]:
+    """Where the lines of a new page begin in the joined text, and that page."""
+    texts = [line.text for line in group]
+    for i in range(1, len(group)):
+        if group[i].page != group[i - 1].page:
+            yield len(join_lines(texts[: i + 1])) - len(join_lines(texts[i : i + 1])), group[i].page + 1
 
 
 def join_lines(lines: Sequence[str]) -> str:

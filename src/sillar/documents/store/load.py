@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from sillar.documents.document import Chunk, Document, Passage
+from sillar.documents.document import Chunk, Document, Passage, Turn
 from sillar.documents.store.protocol import EmbeddedDocument, FileFacts, Section
 
 _DOCUMENT = """
@@ -20,15 +20,15 @@ SELECT d.id, d.title, d.media_type, d.size, d.mtime_ns, d.hash, d.reason, d.kind
 FROM documents d JOIN sources s ON s.id = d.source_id WHERE s.location = ? AND d.path = ?
 """
 PASSAGE = """
-SELECT c.id, c.document_id, d.path, d.title, c.headings, c.text, c.start, c.stop, c.page, c.last_page,
+SELECT c.id, c.document_id, d.path, d.title, c.headings, c.text, c.start, c.stop, c.page, c.turns,
        c.first_line, c.last_line, c.language, c.ordinal
 FROM chunks c JOIN documents d ON d.id = c.document_id
 """
 _SECTIONS = """
-SELECT start, stop, headings, page, last_page FROM chunks WHERE document_id = ? ORDER BY ordinal
+SELECT start, stop, headings, page, turns FROM chunks WHERE document_id = ? ORDER BY ordinal
 """
 _CHUNKS = """
-SELECT text, start, stop, headings, page, last_page, first_line, last_line, language
+SELECT text, start, stop, headings, page, turns, first_line, last_line, language
 FROM chunks WHERE document_id = ? ORDER BY ordinal
 """
 
@@ -56,8 +56,9 @@ def load_text(connection: sqlite3.Connection, document_id: int) -> str:
 def load_sections(connection: sqlite3.Connection, document_id: int) -> list[Section]:
     """The sections of a document in its order: chunks in a row under the same headings together."""
     sections: list[Section] = []
-    for start, end, headings, page, last_page in connection.execute(_SECTIONS, (document_id,)):
+    for start, end, headings, page, turns in connection.execute(_SECTIONS, (document_id,)):
         path = tuple(json.loads(headings))
+        last_page = _turns(turns)[-1][1] if turns else page
         if sections and sections[-1].headings == path:
             before = sections[-1]
             sections[-1] = Section(path, before.start, max(before.end, end), before.page, last_page)
@@ -69,8 +70,12 @@ def load_sections(connection: sqlite3.Connection, document_id: int) -> list[Sect
 def _chunk(cells: tuple[Any, ...]) -> Chunk:
     lines = (cells[6], cells[7]) if cells[6] is not None else None
     return Chunk(
-        cells[0], cells[1], cells[2], tuple(json.loads(cells[3])), cells[4], cells[5], lines, cells[8]
+        cells[0], cells[1], cells[2], tuple(json.loads(cells[3])), cells[4], _turns(cells[5]), lines, cells[8]
     )
+
+
+def _turns(cell: str | None) -> tuple[Turn, ...]:
+    return tuple((offset, page) for offset, page in json.loads(cell)) if cell else ()
 
 
 def passage_of(row: Sequence[Any]) -> Passage:
@@ -79,5 +84,5 @@ def passage_of(row: Sequence[Any]) -> Passage:
     return Passage(
         chunk_id=row[0], document_id=row[1], document=os.fsdecode(row[2]), title=row[3],
         headings=tuple(json.loads(row[4])), text=row[5], start=row[6], end=row[7], page=row[8],
-        last_page=row[9], lines=lines, language=row[12], score=0.0, similarity=0.0, bm25=0.0,
+        turns=_turns(row[9]), lines=lines, language=row[12], score=0.0, similarity=0.0, bm25=0.0,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 from sillar.documents.store import addresses
 from sillar.errors import DocumentError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -55,7 +55,7 @@ CREATE TABLE chunks (
   start INTEGER NOT NULL,
   stop INTEGER NOT NULL,
   page INTEGER,
-  last_page INTEGER,
+  turns TEXT,
   first_line INTEGER,
   last_line INTEGER,
   headings TEXT NOT NULL,

@@ -38,7 +38,7 @@ from sillar.documents.store.words import WordTables
 
 T = TypeVar("T")
 
-PIPELINE_VERSION = 6
+PIPELINE_VERSION = 7
 """Raised when parsers or chunks change, so that indexes are built anew."""
 
 _INSERT_DOCUMENT = """
@@ -47,7 +47,7 @@ INSERT INTO documents (source_id, path, title, media_type, size, mtime_ns, hash,
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _INSERT_CHUNK = """
-INSERT INTO chunks (document_id, ordinal, start, stop, page, last_page, first_line, last_line, headings,
+INSERT INTO chunks (document_id, ordinal, start, stop, page, turns, first_line, last_line, headings,
                     language, text, vector, collection)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
@@ -162,7 +162,8 @@ class SqliteStore:
         for ordinal, (chunk, vector) in enumerate(zip(item.chunks, vectors, strict=True)):
             row = self._writer.execute(
                 _INSERT_CHUNK,
-                (cursor.lastrowid, ordinal, chunk.start, chunk.end, chunk.page, chunk.last_page,
+                (cursor.lastrowid, ordinal, chunk.start, chunk.end, chunk.page,
+                 json.dumps(chunk.turns) if chunk.turns else None,
                  *(chunk.lines or (None, None)), json.dumps(chunk.headings), chunk.language,
                  _clean(chunk.text), vector.tobytes(), facts.collection),
             )  # fmt: skip
