@@ -88,6 +88,43 @@ def test_documents_can_be_reached_with_the_keyboard_and_nobody_is_asked_for_a_ke
     assert tab.get_by_label("Access key").count() == 0
 
 
+def test_a_list_that_changes_keeps_the_focus_and_says_each_stage_once(open_tab: Open, live: Live) -> None:
+    def row(name: str) -> dict[str, Any]:
+        about = {"state": "indexed", "collection": "", "passages": 1, "removable": True}
+        return {"id": f"id-{name}", "title": name, "path": f"{name}.md", **about}
+
+    shown, stage = ["ant", "bee"], "embedding"
+
+    def jobs(route: Any) -> None:
+        rows = [{"id": 1, "document": "cat.md", "collection": "", "stage": stage}] if stage else []
+        route.fulfill(json={"data": rows, "more": 0})
+
+    tab = open_tab(live.url)
+    tab.evaluate("() => { window.confirm = () => true; }")
+    tab.route("**/v1/jobs", jobs)
+    tab.route("**/v1/documents", lambda route: route.fulfill(json={"data": [row(name) for name in shown]}))
+    tab.route("**/v1/documents/*", lambda route: (shown.remove("bee"), route.fulfill(status=204)))
+    tab.click("nav >> text=Documents")
+    tab.get_by_role("button", name="Remove bee.md").focus()
+    tab.evaluate("() => { document.querySelector('.progress').same = true; }")
+    shown.append("cat")
+    tab.locator("tr", has_text="cat.md").wait_for()
+    assert focused(tab) == "Remove bee.md"
+    assert tab.evaluate("() => document.querySelector('.progress').same")
+    stage = "storing"
+    tab.locator(".progress", has_text="saving").wait_for()
+    assert not tab.evaluate("() => document.querySelector('.progress').same")
+    tab.keyboard.press("Enter")
+    tab.locator("tr", has_text="bee.md").wait_for(state="detached")
+    assert focused(tab) == "Remove cat.md"
+    stage = ""
+    tab.locator(".progress").wait_for(state="detached")
+
+
+def focused(tab: Any) -> str:
+    return str(tab.evaluate("() => document.activeElement.ariaLabel"))
+
+
 def walk(tab: Any, *, back: bool = False) -> list[str]:
     """The names of what the tab key reaches, each with a visible focus."""
     names: list[str] = []

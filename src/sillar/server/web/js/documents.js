@@ -3,13 +3,14 @@
 
 import { get, remove, upload } from "./api.js";
 import { complain } from "./complain.js";
-import { h, latest } from "./dom.js";
+import { h, latest, redraw, show } from "./dom.js";
 import { pagesForm } from "./pages.js";
 import { readersTable } from "./readers.js";
 import { language, number, t } from "./text.js";
 import { openDocument } from "./viewer.js";
 
-const uploads = new Map(); // File -> {share, problem}: survive a look at another section
+const uploads = new Map(); // File -> {id, share, problem}: survive a look at another section
+let lastUpload = 0;
 
 const OWN = "uploads"; // as the server calls what was uploaded into no named collection
 const EVERY = "*"; // others are "=NAME"
@@ -55,7 +56,7 @@ export function documents(main) {
     const chosen = [...files]; // the list empties with the picker
     const collection = target.value.trim();
     picker.value = "";
-    for (const file of chosen) uploads.set(file, { share: 0, problem: "" });
+    for (const file of chosen) uploads.set(file, { id: ++lastUpload, share: 0, problem: "" });
     drawJobs();
     for (const file of chosen) {
       try {
@@ -70,16 +71,21 @@ export function documents(main) {
   }
 
   function drawJobs() {
-    jobs.replaceChildren(...[...uploads].map(([file, state]) => uploadView(file, state)), ...running.map(jobView));
+    const fresh = [...[...uploads].map(([file, state]) => uploadView(file, state)), ...running.map(jobView)];
+    show(jobs, fresh);
+    fresh.forEach((card, i) => { // what stayed gets on
+      const line = card.querySelector("progress");
+      if (line) jobs.children[i].querySelector("progress").value = line.value;
+    });
   }
 
-  function uploadView(file, { share, problem }) {
+  function uploadView(file, { id, share, problem }) {
     const dismiss = () => { uploads.delete(file); drawJobs(); };
     if (problem) {
-      return h("div", { class: "card row apart" }, h("span", {}, h("strong", {}, file.name), " ", h("span", { class: "bad" }, problem)),
+      return h("div", { class: "card row apart", "data-key": `upload ${id} failed` }, h("span", {}, h("strong", {}, file.name), " ", h("span", { class: "bad" }, problem)),
         h("button", { class: "plain", type: "button", onclick: dismiss }, t("dismiss")));
     }
-    return bar(file.name, t("stage_uploading"), share, 1);
+    return bar(`upload ${id}`, file.name, t("stage_uploading"), share, 1);
   }
 
   function draw() {
@@ -89,7 +95,7 @@ export function documents(main) {
     const failed = rows.filter((row) => row.state === "failed").length;
     filter.hidden = rows.length < 8;
     count.textContent = [t(rows.length ? "countDocuments" : "empty", { n: number(rows.length) }), failed ? t("countFailed", { n: number(failed) }) : ""].join(" ");
-    list.replaceChildren(...(shown.length ? [table(shown.slice(0, SHOWN), refresh)] : []),
+    redraw(list, ...(shown.length ? [table(shown.slice(0, SHOWN), refresh)] : []),
       ...(shown.length > SHOWN ? [h("p", { class: "soft small" }, t("firstShown", { n: number(SHOWN), all: number(shown.length) }))] : []));
   }
 
@@ -145,12 +151,12 @@ const label = (name) => (name === "" ? t("everyone") : name === OWN ? t("uploads
 
 const STAGES = ["fetching", "parsing", "chunking", "embedding", "storing"]; // what waits has begun none of them
 
-const jobView = (job) => bar(job.document, t(`stage_${job.stage}`), STAGES.indexOf(job.stage) + 1, STAGES.length);
+const jobView = (job) => bar(`job ${job.id ?? job.collection} ${job.document} ${job.stage}`, job.document, t(`stage_${job.stage}`), STAGES.indexOf(job.stage) + 1, STAGES.length);
 
-function bar(name, stage, done, total) {
+function bar(key, name, stage, done, total) {
   const line = h("progress", { max: total || 1, "aria-label": `${name}: ${stage}` });
   if (total) line.value = done;
-  return h("div", { class: "card progress" }, h("div", { class: "row apart" }, h("strong", {}, name), h("span", { class: "soft small" }, stage)), line);
+  return h("div", { class: "card progress", "data-key": key }, h("div", { class: "row apart" }, h("strong", {}, name), h("span", { class: "soft small" }, stage)), line);
 }
 
 function table(rows, refresh) {
@@ -163,13 +169,13 @@ function table(rows, refresh) {
       h("td", {}, state(row)),
       collections ? h("td", { class: "fold" }, label(row.collection)) : null,
       h("td", { class: "number fold" }, number(row.passages)),
-      h("td", { class: "number" }, row.removable ? h("button", { class: "plain", type: "button", "aria-label": `${t("removeDoc")} ${row.path}`,
+      h("td", { class: "number" }, row.removable ? h("button", { class: "plain", type: "button", "data-key": `remove ${row.id}`, "aria-label": `${t("removeDoc")} ${row.path}`,
         onclick: () => drop(row, refresh) }, t("removeDoc")) : null))))));
 }
 
 /** What was read can be opened. */
 const named = (row) => (row.state === "failed" ? row.title || row.path
-  : h("button", { class: "link", type: "button", onclick: () => openDocument(row) }, row.title || row.path));
+  : h("button", { class: "link", type: "button", "data-key": `open ${row.id}`, onclick: () => openDocument(row) }, row.title || row.path));
 
 /** The server says why in English; what to do about it is said in the page's language. */
 function state(row) {

@@ -21,6 +21,27 @@ export function latest() {
   };
 }
 
+/**
+ * Shows `fresh` in `parent`, where elements say by data-key what they are: one that is there already stays, so that a
+ * live region does not say it again.
+ */
+export function show(parent, fresh) {
+  const old = new Map([...parent.children].map((element) => [element.dataset.key, element]));
+  const now = fresh.map((element) => old.get(element.dataset.key) ?? element);
+  if (now.length !== parent.children.length || now.some((element, i) => element !== parent.children[i])) parent.replaceChildren(...now);
+}
+
+/** Replaces what is in `parent`; the focus stays on what has its data-key, or else goes to what took its place. */
+export function redraw(parent, ...content) {
+  const all = () => [...parent.querySelectorAll("[data-key]")];
+  const key = parent.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  const place = all().findIndex((element) => element.dataset.key === key);
+  parent.replaceChildren(...content);
+  if (key === undefined) return;
+  const now = all();
+  (now.find((element) => element.dataset.key === key) ?? now[Math.min(place, now.length - 1)])?.focus({ preventScroll: true });
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 export function svg(tag, attributes = {}, ...children) {
