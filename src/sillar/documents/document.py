@@ -203,7 +203,7 @@ class Passage:
 
     def page_at(self, offset: int) -> int | None:
         """The page that a character of the document's text stands on."""
-        before = bisect_right(self.turns, (offset, MAX_TEXT))
+        before = bisect_right(self.turns, offset, key=lambda turn: turn[0])
         return self.turns[before - 1][1] if before else self.page
 
 

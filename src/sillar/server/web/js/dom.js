@@ -28,7 +28,8 @@ export function latest() {
 export function show(parent, fresh) {
   const old = new Map([...parent.children].map((element) => [element.dataset.key, element]));
   const now = fresh.map((element) => old.get(element.dataset.key) ?? element);
-  if (now.length !== parent.children.length || now.some((element, i) => element !== parent.children[i])) parent.replaceChildren(...now);
+  for (const element of [...parent.children]) if (!now.includes(element)) element.remove();
+  now.forEach((element, i) => { if (parent.children[i] !== element) parent.insertBefore(element, parent.children[i] ?? null); });
 }
 
 /** Replaces what is in `parent`; the focus stays on what has its data-key, or else goes to what took its place. */
