@@ -21,8 +21,8 @@ QUESTION = "When is the boiler room inspected?"
 
 def passage(number: int, start: int, text: str, document: int = 1, section: str = "Boiler") -> Passage:
     end = start + len(text)
-    return Passage(number, document, "house.md", "House", (section,), text, start, end, None, (), None,
-                   "en", 1.0 - number / 10, 0.9, 1.0)  # fmt: skip
+    return Passage(number, document, "house.md", "House", (section,), text, start, end, (), "en",
+                   1.0 - number / 10, 0.9, 1.0)  # fmt: skip
 
 
 def prompt(passages: list[Passage], room: int = 2000) -> tuple[str, list[Passage]]:

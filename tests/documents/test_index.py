@@ -36,7 +36,7 @@ async def test_a_question_finds_its_passage_with_its_place(folder: Path, tmp_pat
         found = (await index.search("When does the VPN password expire?", 2))[0]
     assert found.document == "sub/vpn.md"
     assert found.headings == ("VPN", "Passwords")
-    assert found.lines == (5, 5)
+    assert [place.lines for place in found.places] == [(5, 5)]
     assert "90 days" in found.text
 
 

@@ -222,9 +222,13 @@ def _show(answer: Answer) -> None:
 
 def _citation(citation: Citation) -> tuple[str, str, str]:
     places = [
-        f"page {citation.pages}" if citation.pages else "",
+        _numbered("page", citation.page, citation.last_page) if citation.page else "",
         citation.section,
-        f"lines {citation.lines[0]}-{citation.lines[1]}" if citation.lines else "",
+        _numbered("line", *citation.lines) if citation.lines else "",
     ]
     where = ", ".join([citation.document, *filter(None, places)])
     return "", f"[{citation.number}] {where}", f'    "{citation.quote}"'
+
+
+def _numbered(name: str, first: int, last: int | None) -> str:
+    return f"{name} {first}" if last in (None, first) else f"{name}s {first}-{last}"

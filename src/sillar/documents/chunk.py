@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
-from sillar.documents.document import Block, Chunk, Document, Turn
+from sillar.documents.document import Block, Chunk, Document, Place
 from sillar.documents.language import detect_language
 from sillar.documents.sentences import spans
 
@@ -127,30 +127,24 @@ def _chunk(
 ) -> Chunk:
     start, end = group[0].start, group[-1].end
     body = text[start:end]
-    pages = _pages(group)
-    lines = [line for piece in group if piece.block.lines for line in piece.block.lines]
     return Chunk(
         text=body,
         start=start,
         end=end,
         headings=headings,
-        page=pages[0][1] if pages else None,
-        turns=tuple(pages[1:]),
-        lines=(min(lines), max(lines)) if lines else None,
+        places=tuple(_places(group)),
         language=detect_language(body, "") or default(),
     )
 
 
-def _pages(group: Sequence[_Piece]) -> list[Turn]:
-    """The pages that a chunk stands on, each with the offset where it begins."""
-    pages: list[Turn] = []
+def _places(group: Sequence[_Piece]) -> Iterator[Place]:
+    """Where the pieces of a chunk stand, each place once."""
+    before: Place | None = None
     for piece in group:
-        page = piece.block.page
-        if page is None:
-            continue
-        begun = [turn for offset, turn in piece.block.turns if offset <= piece.start]
-        later = [turn for turn in piece.block.turns if piece.start < turn[0] < piece.end]
-        for turn in [(piece.start, begun[-1] if begun else page), *later]:
-            if not pages or turn[1] != pages[-1][1]:
-                pages.append(turn)
-    return pages
+        places = piece.block.places
+        begun = [place for place in places if place.offset <= piece.start]
+        later = [place for place in places if piece.start < place.offset < piece.end]
+        for place in [begun[-1]._replace(offset=piece.start), *later]:
+            if before is None or place[1:] != before[1:]:
+                yield place
+                before = place

@@ -4,10 +4,10 @@ search.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sillar.errors import DocumentError
 
@@ -20,6 +20,39 @@ Turn = tuple[int, int]
 MAX_TEXT = 20_000_000
 """Characters of text in one document, at most."""
 SEPARATOR = "\n\n"
+
+
+class Place(NamedTuple):
+    """Where a document's text stands in its file, from `offset` on until the next place begins."""
+
+    offset: int
+    page: int | None
+    """Counted from 1."""
+    lines: tuple[int, int] | None
+    """First and last line, counted from 1."""
+
+
+class Where(NamedTuple):
+    """The pages and lines of a piece of text; None where its file has none."""
+
+    page: int | None
+    last_page: int | None
+    lines: tuple[int, int] | None
+
+
+def locate(places: Sequence[Place], start: int, end: int) -> Where:
+    """Where `text[start:end]` stands. `places`: in the order of their offsets."""
+    first = max(0, bisect_right(places, start, key=_offset) - 1)
+    among = places[first : max(first + 1, bisect_left(places, end, key=_offset))]
+    pages = [place.page for place in among if place.page is not None]
+    lines = [line for place in among for line in place.lines or ()]
+    return Where(
+        pages[0] if pages else None, pages[-1] if pages else None, (min(lines), max(lines)) if lines else None
+    )
+
+
+def _offset(place: Place) -> int:
+    return place.offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +71,10 @@ class Block:
     lines: tuple[int, int] | None = None
     """First and last line in the source file, counted from 1."""
     box: Box | None = None
+
+    @property
+    def places(self) -> list[Place]:
+        return [Place(offset, page, self.lines) for offset, page in ((self.start, self.page), *self.turns)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +191,7 @@ class Chunk:
     end: int
     headings: tuple[str, ...]
     """The headings above it, outermost first."""
-    page: int | None
-    turns: tuple[Turn, ...]
-    """Where its further pages begin."""
-    lines: tuple[int, int] | None
+    places: tuple[Place, ...]
     language: str
 
     def contextual(self, title: str) -> str:
@@ -184,10 +218,7 @@ class Passage:
     text: str
     start: int
     end: int
-    page: int | None
-    turns: tuple[Turn, ...]
-    """Where its further pages begin."""
-    lines: tuple[int, int] | None
+    places: tuple[Place, ...]
     language: str
     score: float
     """Fused, 0..1: comparable within one search."""
@@ -201,10 +232,10 @@ class Passage:
         """The headings path as one line."""
         return " > ".join(self.headings)
 
-    def page_at(self, offset: int) -> int | None:
-        """The page that a character of the document's text stands on."""
-        before = bisect_right(self.turns, offset, key=lambda turn: turn[0])
-        return self.turns[before - 1][1] if before else self.page
+    @property
+    def page(self) -> int | None:
+        """The page that it begins on."""
+        return self.places[0].page if self.places else None
 
 
 def _turns(rows: Iterable[Sequence[int]]) -> tuple[Turn, ...]:

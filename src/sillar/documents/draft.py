@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sillar.documents.document import locate
 from sillar.documents.grounding import GroundedSentence, strip_markers
 from sillar.documents.language import words
 from sillar.documents.support import Sentence
@@ -19,25 +20,18 @@ class Citation:
     document_id: int
     document: str
     page: int | None
+    last_page: int | None
+    """`page`, unless the quote goes over a page break."""
     section: str
     lines: tuple[int, int] | None
     quote: str
     start: int
     end: int
     score: float
-    last_page: int | None = None
-    """Where it is not `page`: the quote goes over a page break."""
-
-    @property
-    def pages(self) -> str:
-        """`105`, `105-106`, or "" where there are none."""
-        if self.page is None or self.last_page in (None, self.page):
-            return str(self.page or "")
-        return f"{self.page}-{self.last_page}"
 
     def to_json(self) -> dict[str, Any]:
         return {"number": self.number, "document_id": self.document_id,
-                "document": self.document, "page": self.page, "last_page": self.last_page or self.page,
+                "document": self.document, "page": self.page, "last_page": self.last_page,
                 "section": self.section, "lines": self.lines, "quote": self.quote,
                 "start": self.start, "end": self.end,
                 "score": round(self.score, 4)}  # fmt: skip
@@ -85,10 +79,11 @@ class Draft:
         for known in self.citations:
             if (known.document_id, known.start) == (passage.document_id, start):
                 return known.number
+        where = locate(passage.places, start, end)
         self.citations.append(
-            Citation(len(self.citations) + 1, passage.document_id, passage.document, passage.page_at(start),
-                     passage.section or passage.title, passage.lines, _span(sources),
-                     start, end, passage.score, passage.page_at(end - 1))
+            Citation(len(self.citations) + 1, passage.document_id, passage.document, where.page,
+                     where.last_page, passage.section or passage.title, where.lines, _span(sources),
+                     start, end, passage.score)
         )  # fmt: skip
         return len(self.citations)
 

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from sillar.documents.document import Chunk, Document, Passage, Turn
+from sillar.documents.document import Chunk, Document, Passage, Place, locate
 from sillar.documents.store.protocol import EmbeddedDocument, FileFacts, Section
 
 _DOCUMENT = """
@@ -20,15 +20,15 @@ SELECT d.id, d.title, d.media_type, d.size, d.mtime_ns, d.hash, d.reason, d.kind
 FROM documents d JOIN sources s ON s.id = d.source_id WHERE s.location = ? AND d.path = ?
 """
 PASSAGE = """
-SELECT c.id, c.document_id, d.path, d.title, c.headings, c.text, c.start, c.stop, c.page, c.turns,
-       c.first_line, c.last_line, c.language, c.ordinal
+SELECT c.id, c.document_id, d.path, d.title, c.headings, c.text, c.start, c.stop, c.places, c.language,
+       c.ordinal
 FROM chunks c JOIN documents d ON d.id = c.document_id
 """
 _SECTIONS = """
-SELECT start, stop, headings, page, turns FROM chunks WHERE document_id = ? ORDER BY ordinal
+SELECT start, stop, headings, places FROM chunks WHERE document_id = ? ORDER BY ordinal
 """
 _CHUNKS = """
-SELECT text, start, stop, headings, page, turns, first_line, last_line, language
+SELECT text, start, stop, headings, places, language
 FROM chunks WHERE document_id = ? ORDER BY ordinal
 """
 
@@ -56,9 +56,9 @@ def load_text(connection: sqlite3.Connection, document_id: int) -> str:
 def load_sections(connection: sqlite3.Connection, document_id: int) -> list[Section]:
     """The sections of a document in its order: chunks in a row under the same headings together."""
     sections: list[Section] = []
-    for start, end, headings, page, turns in connection.execute(_SECTIONS, (document_id,)):
+    for start, end, headings, places in connection.execute(_SECTIONS, (document_id,)):
         path = tuple(json.loads(headings))
-        last_page = _turns(turns)[-1][1] if turns else page
+        page, last_page, _ = locate(_places(places), start, end)
         if sections and sections[-1].headings == path:
             before = sections[-1]
             sections[-1] = Section(path, before.start, max(before.end, end), before.page, last_page)
@@ -68,21 +68,25 @@ def load_sections(connection: sqlite3.Connection, document_id: int) -> list[Sect
 
 
 def _chunk(cells: tuple[Any, ...]) -> Chunk:
-    lines = (cells[6], cells[7]) if cells[6] is not None else None
-    return Chunk(
-        cells[0], cells[1], cells[2], tuple(json.loads(cells[3])), cells[4], _turns(cells[5]), lines, cells[8]
+    return Chunk(cells[0], cells[1], cells[2], tuple(json.loads(cells[3])), _places(cells[4]), cells[5])
+
+
+def _places(cell: str) -> tuple[Place, ...]:
+    return tuple(
+        Place(offset, page, (first, last) if first else None)
+        for offset, page, first, last in json.loads(cell)
     )
 
 
-def _turns(cell: str | None) -> tuple[Turn, ...]:
-    return tuple((offset, page) for offset, page in json.loads(cell)) if cell else ()
+def places_cell(places: Sequence[Place]) -> str:
+    """Places as a chunk's row keeps them."""
+    return json.dumps([[offset, page, *(lines or (None, None))] for offset, page, lines in places])
 
 
 def passage_of(row: Sequence[Any]) -> Passage:
     """The passage of a row of PASSAGE, without scores."""
-    lines = (row[10], row[11]) if row[10] is not None else None
     return Passage(
         chunk_id=row[0], document_id=row[1], document=os.fsdecode(row[2]), title=row[3],
-        headings=tuple(json.loads(row[4])), text=row[5], start=row[6], end=row[7], page=row[8],
-        turns=_turns(row[9]), lines=lines, language=row[12], score=0.0, similarity=0.0, bm25=0.0,
+        headings=tuple(json.loads(row[4])), text=row[5], start=row[6], end=row[7], places=_places(row[8]),
+        language=row[9], score=0.0, similarity=0.0, bm25=0.0,
     )  # fmt: skip

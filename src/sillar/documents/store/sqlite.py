@@ -20,7 +20,14 @@ from numpy.typing import NDArray
 from sillar.documents.document import Chunk, Document, Passage
 from sillar.documents.language import stem, words
 from sillar.documents.store import addresses, jobs
-from sillar.documents.store.load import PASSAGE, load_document, load_sections, load_text, passage_of
+from sillar.documents.store.load import (
+    PASSAGE,
+    load_document,
+    load_sections,
+    load_text,
+    passage_of,
+    places_cell,
+)
 from sillar.documents.store.protocol import (
     EVERYTHING,
     Access,
@@ -47,9 +54,8 @@ INSERT INTO documents (source_id, path, title, media_type, size, mtime_ns, hash,
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _INSERT_CHUNK = """
-INSERT INTO chunks (document_id, ordinal, start, stop, page, turns, first_line, last_line, headings,
-                    language, text, vector, collection)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO chunks (document_id, ordinal, start, stop, places, headings, language, text, vector, collection)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _INFO = """
 SELECT d.id, s.location, d.path, d.title, d.media_type, d.reason,
@@ -162,10 +168,9 @@ class SqliteStore:
         for ordinal, (chunk, vector) in enumerate(zip(item.chunks, vectors, strict=True)):
             row = self._writer.execute(
                 _INSERT_CHUNK,
-                (cursor.lastrowid, ordinal, chunk.start, chunk.end, chunk.page,
-                 json.dumps(chunk.turns) if chunk.turns else None,
-                 *(chunk.lines or (None, None)), json.dumps(chunk.headings), chunk.language,
-                 _clean(chunk.text), vector.tobytes(), facts.collection),
+                (cursor.lastrowid, ordinal, chunk.start, chunk.end, places_cell(chunk.places),
+                 json.dumps(chunk.headings), chunk.language, _clean(chunk.text), vector.tobytes(),
+                 facts.collection),
             )  # fmt: skip
             assert row.lastrowid is not None
             self._words.insert(self._writer, words, row.lastrowid, _searchable(chunk, document.title))

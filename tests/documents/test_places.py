@@ -1,4 +1,4 @@
-"""A quote's page is the one that it stands on, where its passage or its paragraph goes over a page break."""
+"""A quote's pages and lines are those that it stands on, not all of its passage's."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_chunk_of_several_blocks_and_a_part_of_a_long_one() -> None:
     document = builder.build()
     (chunk,) = chunk_document(document)
     at = document.text.index
-    assert (chunk.page, chunk.turns) == (3, ((at("It snows."), 4), (at("It is cold."), 6)))
+    assert [place[:2] for place in chunk.places] == [(0, 3), (at("It snows."), 4), (at("It is cold."), 6)]
 
     builder = DocumentBuilder()
     sentences = [f"Sentence number {n} is as long as the others are." for n in range(60)]
@@ -76,24 +76,35 @@ def test_a_chunk_of_several_blocks_and_a_part_of_a_long_one() -> None:
     for part in chunk_document(document):
         first = int(part.text.split()[2])
         last = int(part.text.split()[-8])
-        assert part.page == first // 20 + 1
-        assert (part.turns[-1][1] if part.turns else part.page) == last // 20 + 1
+        assert (part.places[0].page, part.places[-1].page) == (first // 20 + 1, last // 20 + 1)
 
 
 @pytest.mark.parametrize(
-    ("said", "pages"),
-    [("The lantern weighs", "2-3"), ("The lighthouse was", "1-2"), ("The keeper sleeps", "3")],
+    ("said", "pages", "lines"),
+    [
+        ("The lantern weighs", (2, 3), None),
+        ("The lighthouse was", (1, 2), None),
+        ("The keeper sleeps", (3, 3), None),
+        ("product: Valve", (None, None), (3, 3)),
+        ("Nobody knows", (None, None), (1, 2)),
+        ("Somebody does", (None, None), (4, 4)),
+    ],
 )
-async def test_an_index_keeps_the_pages_of_its_quotes(tmp_path: Path, said: str, pages: str) -> None:
+async def test_an_index_keeps_where_its_quotes_stand(
+    tmp_path: Path, said: str, pages: tuple[int | None, int | None], lines: tuple[int, int] | None
+) -> None:
     folder = tmp_path / "docs"
     folder.mkdir()
     (folder / "lantern.pdf").write_bytes(make_pdf([FIRST, SECOND, THIRD]))
+    (folder / "prices.csv").write_text("product,price\nPump,1200\nValve,85\nHose,12\n")
+    (folder / "notes.md").write_text("Nobody knows\nwhy it rains.\n\nSomebody does know it.\n")
     async with open_index(tmp_path / "i.db") as index:
         await index.add_folder(folder)
-        (passage,) = await index.search("lantern", 4)
-        sentence = next(s for s in split_passages([passage]) if s.text.startswith(said))
+        passages = await index.search(said, 4)
+        sentence = next(s for s in split_passages(passages) if s.text.startswith(said))
         draft = Draft([sentence])
         draft.quote()
-        assert draft.citations[0].pages == pages
-        stored = await index.read(index.store.sections, passage.document_id)
-        assert stored[-1].last_page == 3
+        assert [(c.page, c.last_page, c.lines) for c in draft.citations] == [(*pages, lines)]
+        if pages[0]:
+            sections = await index.read(index.store.sections, sentence.passage.document_id)
+            assert (sections[0].page, sections[-1].last_page) == (1, 3)
