@@ -195,13 +195,13 @@ void multiply_rows(const MatmulTask& task, int64_t row, int64_t token, int64_t t
   for (int64_t g = 0; g < groups; g += chunk_groups) {
     const int64_t count = groups - g < chunk_groups ? groups - g : chunk_groups;
     const Tokens x = tokens_at(*task.x, token, g);
-    const PanelAhead ahead = panel_after<K::type>(packed, tile_bytes, int(tiles), g, count, groups);
+    const PanelAhead ahead = panel_after<K::type>(packed, tile_bytes, int(tiles), g, count, groups, tiles);
     for (int64_t i = 0; i < tiles; ++i) {
       const uint8_t* tile = packed + i * tile_bytes;
       if constexpr (is_row_scaled(K::type))
         unpack_pairs<K>({tile + unit_bytes(K::format) + g / 2 * packed_block_bytes(K::format)}, (count + 1) / 2, scratch.panel[i]);
       else unpack<K>(tile, g, count, scratch.panel[i]);
-      ahead.fetch(i, 1, tiles);
+      ahead.fetch(i, 1);
       multiply<K>(scratch.panel[i], x, tokens, count, g == 0, scratch.acc[i]);
     }
   }

@@ -58,7 +58,8 @@ template <int vectors, int tokens>
 }
 
 template <int vectors, int tokens>
-[[gnu::flatten]] void tile(const Chunk& chunk, const Place& at) {
+[[gnu::flatten]] void tile(const Chunk& chunk, const Place& from, int64_t token) {
+  const Place at = tile_at<vectors>(from, token);
   __m512 acc[tokens][vectors];
   begin_sums<vectors, tokens>(at, acc);
   for (int64_t block = 0; block < chunk.blocks; ++block) add_block<vectors, tokens>(chunk, at.x, block, acc);
@@ -79,7 +80,7 @@ void multiply_rows(const MatmulTask& task, int64_t row, int64_t token, int64_t t
         _mm512_store_ps(scratch.scales + (i * vectors + r) * tile_rows, load_f16(block + d_offset(format)));
       }
     const Place at = place(task, row, token, b * groups_of_block, count * groups_of_block, scratch.acc);
-    for_tiles<vectors>(at, tokens, [&](auto n, const Place& here) { tile<vectors, n.value>(chunk, here); });
+    for_tiles(tokens, [&](auto n, int64_t first) { tile<vectors, n.value>(chunk, at, first); });
   }
 }
 

@@ -77,7 +77,8 @@ template <bool has_min, int vectors, int tokens>
 }
 
 template <bool has_min, int vectors, int tokens>
-[[gnu::flatten]] void tile(const Panel& panel, int64_t groups, const Place& at) {
+[[gnu::flatten]] void tile(const Panel& panel, int64_t groups, const Place& from, int64_t token) {
+  const Place at = tile_at<vectors>(from, token);
   unroll<tokens>([&](auto t) {
     const int8_t* next = at.x.pairs + (tokens + t.value) * pair_stride(at.x.groups);  // of the tile after this one
     for (int64_t line = 0; line < groups * group_cols; line += 64)
@@ -115,10 +116,10 @@ void multiply_rows(const MatmulTask& task, int64_t row, int64_t token, int64_t t
     const int64_t count = groups - g < chunk_groups ? groups - g : chunk_groups;
     unpack<type, vectors>(tiles, tile_bytes, g, count, scratch.panel);
     const Place at = place(task, row, token, g, count, scratch.acc);
-    const PanelAhead ahead = panel_after<type>(tiles, tile_bytes, vectors, g, count, groups);
-    for_tiles<vectors, pair_token_tile>(at, tokens, [&](auto n, const Place& here) {
-      ahead.fetch(here.token, n.value, tokens);
-      tile<packed_format(type).has_min, vectors, n.value>(scratch.panel, count, here);
+    const PanelAhead ahead = panel_after<type>(tiles, tile_bytes, vectors, g, count, groups, tokens);
+    for_tiles<pair_token_tile>(tokens, [&](auto n, int64_t first) {
+      ahead.fetch(first, n.value);
+      tile<packed_format(type).has_min, vectors, n.value>(scratch.panel, count, at, first);
     });
   }
 }

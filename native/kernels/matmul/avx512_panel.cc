@@ -154,7 +154,8 @@ template <class K, int vectors, int tokens>
 }
 
 template <class K, int vectors, int tokens>
-[[gnu::flatten]] void tile(const Scratch& scratch, int64_t groups, const Place& at) {
+[[gnu::flatten]] void tile(const Scratch& scratch, int64_t groups, const Place& from, int64_t token) {
+  const Place at = tile_at<vectors>(from, token);
   unroll<tokens>([&](auto t) {
     for (int64_t line = 0; line < groups * group_cols; line += 64)  // the tile after this one
       _mm_prefetch(reinterpret_cast<const char*>(at.x.values + (tokens + t.value) * at.x.cols + line), _MM_HINT_T0);
@@ -180,10 +181,10 @@ void multiply_rows(const MatmulTask& task, int64_t row, int64_t token, int64_t t
     unpack<type>(tiles, tile_bytes, vectors, g, count, scratch.panel);
     const Place at = place(task, row, token, g, count, scratch.acc);
     if constexpr (!is_k_quant(type)) find_starts<KindOf<type>::zero_point>(at.x, tokens, count, scratch.starts);
-    const PanelAhead ahead = panel_after<type>(tiles, tile_bytes, vectors, g, count, groups);
-    for_tiles<vectors>(at, tokens, [&](auto n, const Place& here) {
-      ahead.fetch(here.token, n.value, tokens);
-      tile<KindOf<type>, vectors, n.value>(scratch, count, here);
+    const PanelAhead ahead = panel_after<type>(tiles, tile_bytes, vectors, g, count, groups, tokens);
+    for_tiles(tokens, [&](auto n, int64_t first) {
+      ahead.fetch(first, n.value);
+      tile<KindOf<type>, vectors, n.value>(scratch, count, at, first);
     });
   }
 }

@@ -33,17 +33,20 @@ inline Place place(const MatmulTask& task, int64_t row, int64_t token, int64_t g
           task.out + token * task.out_stride + row};
 }
 
-// Calls tile(Constant<n>, place) for each n <= most tokens of [0, tokens).
-template <int vectors, int most = token_tile, class Tile>
-[[gnu::always_inline]] inline void for_tiles(const Place& from, int64_t tokens, const Tile& tile) {
-  const auto at = [&](int64_t token) -> Place {
-    return {from.task, from.row, from.first, from.last, token, advanced(from.x, token), from.acc + token * vectors * tile_rows,
-            from.out + token * from.task.out_stride};
-  };
+// The place of the tile at `token`. Each tile finds it: of what a tile is not told it needs only a part.
+template <int vectors>
+[[gnu::always_inline]] inline Place tile_at(const Place& from, int64_t token) {
+  return {from.task, from.row, from.first, from.last, token, advanced(from.x, token), from.acc + token * vectors * tile_rows,
+          from.out + token * from.task.out_stride};
+}
+
+// Calls tile(Constant<n>, token) for each n <= most tokens of [0, tokens).
+template <int most = token_tile, class Tile>
+[[gnu::always_inline]] inline void for_tiles(int64_t tokens, const Tile& tile) {
   int64_t token = 0;
-  for (; token + most <= tokens; token += most) tile(Constant<most>{}, at(token));
-  for (; token + 2 <= tokens; token += 2) tile(Constant<2>{}, at(token));
-  if (token < tokens) tile(Constant<1>{}, at(token));
+  for (; token + most <= tokens; token += most) tile(Constant<most>{}, token);
+  for (; token + 2 <= tokens; token += 2) tile(Constant<2>{}, token);
+  if (token < tokens) tile(Constant<1>{}, token);
 }
 
 // Calls rows(Constant<vectors>, row, token, tokens) for each up to `most` row vectors and 512 tokens of a task.
