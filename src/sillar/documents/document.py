@@ -74,6 +74,7 @@ class Block:
 
     @property
     def places(self) -> list[Place]:
+        """Its own, and one more for each further page."""
         return [Place(offset, page, self.lines) for offset, page in ((self.start, self.page), *self.turns)]
 
 
@@ -192,6 +193,7 @@ class Chunk:
     headings: tuple[str, ...]
     """The headings above it, outermost first."""
     places: tuple[Place, ...]
+    """In the order of their offsets; the first begins where the text does."""
     language: str
 
     def contextual(self, title: str) -> str:
@@ -219,6 +221,7 @@ class Passage:
     start: int
     end: int
     places: tuple[Place, ...]
+    """In the order of their offsets; the first begins where the text does."""
     language: str
     score: float
     """Fused, 0..1: comparable within one search."""
