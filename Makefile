@@ -26,7 +26,7 @@ $(STAMPS)/tools:
 	@echo "== virtual environment and build tools"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@mkdir -p $(STAMPS)
-	@$(PIP) 'scikit-build-core>=0.10' 'nanobind>=2.4' 'cmake>=3.18' ninja
+	@$(PIP) 'setuptools>=70.1' 'scikit-build-core>=0.10' 'nanobind>=2.4' 'cmake>=3.18' ninja
 	@touch $@
 
 $(STAMPS)/sillar: $(STAMPS)/tools pyproject.toml $(NATIVE)
