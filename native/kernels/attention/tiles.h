@@ -10,6 +10,7 @@
 
 #include "kernels/attention/layout.h"
 #include "kernels/simd/exp.h"
+#include "kernels/simd/prefetch.h"
 
 namespace sillar::kernels {
 namespace {
@@ -79,7 +80,7 @@ SILLAR_INLINE void multiply(const Columns<Kind, C>& columns, const typename Kind
     for (int c = 0; c < C; ++c) {
       const typename Kind::Stored* p = columns.at[c] + step * columns.step;
       column[c] = values ? Kind::load_value(p) : Kind::load_key(p);
-      if (Kind::fetches_ahead) __builtin_prefetch(columns.next[c] + step * columns.step, 0, 2);
+      if (Kind::fetches_ahead) prefetch_l2(columns.next[c] + step * columns.step);
     }
     for (int r = 0; r < R; ++r) {
       const auto row = Kind::broadcast(rows + r * row_stride + step * Kind::pack);

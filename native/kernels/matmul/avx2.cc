@@ -9,6 +9,7 @@
 #include "kernels/matmul/blocks.h"
 #include "kernels/matmul/panel_ahead.h"
 #include "kernels/matmul/tiling.h"
+#include "kernels/simd/prefetch.h"
 
 namespace sillar::kernels {
 namespace {
@@ -61,7 +62,7 @@ template <class K, int tokens>
   const int64_t groups = x.cols / group_cols;
   const uint8_t* block = tile + unit_bytes(K::format);
   for (int64_t g = 0; g < groups; g += share_groups, block += bytes) {
-    for (int64_t line = 0; line < bytes; line += 64) _mm_prefetch(block + prefetch_ahead + line, _MM_HINT_T0);
+    for (int64_t line = 0; line < bytes; line += 64) prefetch_l1(block + prefetch_ahead + line);
     add_share_block<K, tokens>(PackedSource<K>{block}, tokens_at(x, token, g), groups - g, acc);
   }
   scale_rows(tile, acc);
@@ -72,7 +73,7 @@ template <class K, int tokens>
                                                  __m256 (&acc)[tokens][2]) {
   constexpr PackedFormat f = K::format;
   for (int64_t b = 0; b < all.cols / f.block_cols; ++b, block += packed_block_bytes(f)) {
-    for (int64_t line = 0; line < packed_block_bytes(f); line += 64) _mm_prefetch(block + prefetch_ahead + line, _MM_HINT_T0);
+    for (int64_t line = 0; line < packed_block_bytes(f); line += 64) prefetch_l1(block + prefetch_ahead + line);
     const Tokens x = tokens_at(all, token, b * block_groups(f));
     if constexpr (is_k_quant(K::type)) add_k_block<K, tokens>(PackedSource<K>{block}, x, acc);
     else add_block<K, tokens>(PackedSource<K>{block}, x, acc);

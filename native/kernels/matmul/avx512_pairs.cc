@@ -82,7 +82,7 @@ template <bool has_min, int vectors, int tokens>
   unroll<tokens>([&](auto t) {
     const int8_t* next = at.x.pairs + (tokens + t.value) * pair_stride(at.x.groups);  // of the tile after this one
     for (int64_t line = 0; line < groups * group_cols; line += 64)
-      _mm_prefetch(reinterpret_cast<const char*>(next + line), _MM_HINT_T0);
+      prefetch_l1(next + line);
   });
   __m512 acc[tokens][vectors];
   begin_sums<vectors, tokens>(at, acc);
@@ -142,10 +142,10 @@ template <WeightType type, int tokens>
                                                int64_t pair, __m512i* sums) {
   constexpr PackedFormat f = packed_format(type);
   for (int64_t line = 0; line < packed_block_bytes(f); line += 64)
-    _mm_prefetch(reinterpret_cast<const char*>(block + prefetch_ahead + line), _MM_HINT_T0);
+    prefetch_l1(block + prefetch_ahead + line);
   if (tokens == 8 && pass.count > 1)
     for (int64_t line = 64 * pass.index; line < packed_block_bytes(f); line += 64 * pass.count)
-      _mm_prefetch(reinterpret_cast<const char*>(next_tile + line), _MM_HINT_T1);
+      prefetch_l2(next_tile + line);
   __m512i operands[group_quads][2];
   unroll<int(group_quads)>([&](auto q) {
     operands[q.value][0] = pair_quad<q.value>(block, 0), operands[q.value][1] = pair_quad<q.value>(block, 1);

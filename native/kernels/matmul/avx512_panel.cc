@@ -158,7 +158,7 @@ template <class K, int vectors, int tokens>
   const Place at = tile_at<vectors>(from, token);
   unroll<tokens>([&](auto t) {
     for (int64_t line = 0; line < groups * group_cols; line += 64)  // the tile after this one
-      _mm_prefetch(reinterpret_cast<const char*>(at.x.values + (tokens + t.value) * at.x.cols + line), _MM_HINT_T0);
+      prefetch_l1(at.x.values + (tokens + t.value) * at.x.cols + line);
   });
   __m512 acc[tokens][vectors];
   begin_sums<vectors, tokens>(at, acc);

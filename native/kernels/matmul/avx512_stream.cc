@@ -7,6 +7,7 @@
 #include "kernels/matmul/avx512_parts.h"
 #include "kernels/matmul/avx512_unpack.h"
 #include "kernels/matmul/tokens.h"
+#include "kernels/simd/prefetch.h"
 
 namespace sillar::kernels {
 namespace {
@@ -17,7 +18,7 @@ template <WeightType type>
   constexpr PackedFormat f = packed_format(type);
   constexpr int64_t share = packed_block_bytes(f) / block_groups(f);
   for (int64_t line = 0; line < share; line += 64)
-    _mm_prefetch(reinterpret_cast<const char*>(block + group * share + prefetch_ahead + line), _MM_HINT_T0);
+    prefetch_l1(block + group * share + prefetch_ahead + line);
 }
 
 // `start` plus the dot product of quads [begin, begin + quads) of a group with one token.

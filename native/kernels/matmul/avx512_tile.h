@@ -8,6 +8,7 @@
 #include "kernels/matmul/avx512_unpack.h"
 #include "kernels/matmul/panel_ahead.h"
 #include "kernels/matmul/tokens.h"
+#include "kernels/simd/prefetch.h"
 
 namespace sillar::kernels {
 namespace {
@@ -97,7 +98,7 @@ template <int vectors, int tokens>
 [[gnu::always_inline]] inline void begin_sums(const Place& at, __m512 (&acc)[tokens][vectors]) {
   if (at.last && at.task.add_to_out)
     for_sums<vectors, tokens>([&](int t, int r) {
-      _mm_prefetch(reinterpret_cast<const char*>(at.out + t * at.task.out_stride + r * tile_rows), _MM_HINT_T0);
+      prefetch_l1(at.out + t * at.task.out_stride + r * tile_rows);
     });
   for_sums<vectors, tokens>([&](int t, int r) {
     acc[t][r] = at.first ? _mm512_setzero_ps() : _mm512_load_ps(at.acc + (t * vectors + r) * tile_rows);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/matmul/packed.h"
+#include "kernels/simd/prefetch.h"
 
 namespace sillar::kernels {
 namespace {
@@ -18,7 +19,7 @@ struct PanelAhead {
   void fetch(int64_t part, int64_t count) const {
     const auto until = [&](int64_t i) { return i * share >> 20 < lines ? i * share >> 20 : lines; };
     for (int64_t line = until(part), end = until(part + count); line < end; ++line)
-      for (int r = 0; r < row_tiles; ++r) __builtin_prefetch(weights + r * tile_bytes + 64 * line, 0, 2);
+      for (int r = 0; r < row_tiles; ++r) prefetch_l2(weights + r * tile_bytes + 64 * line);
   }
 };
 

@@ -31,20 +31,17 @@ static inline Tokens tokens_at(const Activations& x, int64_t token, int64_t grou
           x.block_scales + token * block_stride(groups) + block, x.cols, groups};
 }
 
-// The same from `n` groups on, within a block.
+// The same from `n` groups on, within a block. Field by field: copied whole it would go through memory.
 static inline Tokens advanced_groups(const Tokens& x, int64_t n) {
-  Tokens out = x;
-  out.values += n * group_cols, out.scales += n, out.sums += 2 * n, out.group_sums += n, out.group_sums_f32 += n;
-  return out;
+  return {x.values + n * group_cols, x.scales + n, x.sums + 2 * n, x.group_sums + n, x.group_sums_f32 + n,
+          x.pairs, x.starts, x.shares, x.sum_shares, x.block_scales, x.cols, x.groups};
 }
 
 static inline Tokens advanced(const Tokens& x, int64_t tokens) {
-  Tokens out = advanced_groups(x, tokens * x.groups);
-  out.pairs += tokens * pair_stride(x.groups);
-  out.starts += tokens * share_stride(x.groups), out.shares += tokens * share_stride(x.groups);
-  out.sum_shares += tokens * share_stride(x.groups);
-  out.block_scales += tokens * block_stride(x.groups);
-  return out;
+  const int64_t groups = tokens * x.groups, share = tokens * share_stride(x.groups);
+  return {x.values + groups * group_cols, x.scales + groups, x.sums + 2 * groups, x.group_sums + groups,
+          x.group_sums_f32 + groups, x.pairs + tokens * pair_stride(x.groups), x.starts + share, x.shares + share,
+          x.sum_shares + share, x.block_scales + tokens * block_stride(x.groups), x.cols, x.groups};
 }
 
 }  // namespace sillar::kernels

@@ -5,6 +5,7 @@
 #include "base/half.h"
 #include "kernels/kernels.h"
 #include "kernels/simd/exp.h"
+#include "kernels/simd/prefetch.h"
 #include "kernels/vector/top_k.h"
 
 namespace sillar::kernels {
@@ -175,7 +176,7 @@ inline void scan_f16(const float* query, const uint16_t* rows, int64_t n_rows, i
   for (int64_t row = 0; row < n_rows; ++row) {
     const uint16_t* x = rows + row * dim;
     float score = sum_of(whole, [&](int64_t i, F sum) {
-      __builtin_prefetch(x + i + 4096, 0, 3);
+      prefetch_l1(x + i + 4096);
       return Simd::fma(Simd::load(query + i), Simd::load_f16(x + i), sum);
     });
     for (int64_t i = whole; i < dim; ++i) score += query[i] * f16_to_f32(x[i]);
