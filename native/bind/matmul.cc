@@ -154,7 +154,8 @@ nb::object quantize(const std::string& isa, const Rows& x, int64_t scale_cols) {
   auto sums = new_array<int16_t>({tokens, cols / 32 * 2});
   auto group_sums = new_array<int16_t>({tokens, cols / 32});
   auto group_sums_f32 = new_array<float>({tokens, cols / 32});
-  std::copy_n(rows.view.values, values.size(), values.data());
+  for (size_t t = 0; t < tokens; ++t)
+    std::copy_n(rows.view.values + int64_t(t) * rows.view.value_stride(), cols, values.data() + t * cols);
   std::copy_n(rows.view.scales, scales.size(), scales.data());
   std::copy_n(rows.view.sums, sums.size(), sums.data());
   std::copy_n(rows.view.group_sums, group_sums.size(), group_sums.data());

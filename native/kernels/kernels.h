@@ -56,7 +56,7 @@ struct Activations {
   int64_t tokens = 0;
   int64_t cols = 0;
   float* f32 = nullptr;      // [tokens][cols], kept only where a float matrix reads it; else null
-  int8_t* values = nullptr;  // [tokens][cols]
+  int8_t* values = nullptr;  // [tokens][value_stride()]
   float* scales = nullptr;   // [tokens][cols / 32]
   int16_t* sums = nullptr;   // [tokens][cols / 16], the sum of each 16 values
   int16_t* group_sums = nullptr;    // [tokens][cols / 32], the sum of each 32 values
@@ -70,6 +70,8 @@ struct Activations {
   // What the readers need:
   int64_t scale_cols = 32;     // so many columns have one scale; all types read coarser ones as well
   bool shares_wanted = false;  // by q4_0 and q4_1
+  // Bytes from row to row, an odd number of cache lines: a power of two would put all rows into a few sets of the caches.
+  int64_t value_stride() const { return (cols + 63) / 64 * 64 | 64; }
   // So many columns are quantised together.
   int64_t block_cols() const { return shares_wanted ? 256 : scale_cols; }
 };

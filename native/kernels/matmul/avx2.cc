@@ -288,7 +288,7 @@ void quantize_group(const float* x, float largest, int64_t token, int64_t group,
   out.group_sums_f32[at] = float(sums[0] + sums[1]);
   const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // packs work inside 128-bit lanes
-  auto* values = reinterpret_cast<__m256i*>(out.values + token * out.cols + group * group_cols);
+  auto* values = reinterpret_cast<__m256i*>(out.values + token * out.value_stride() + group * group_cols);
   _mm256_storeu_si256(values, _mm256_permutevar8x32_epi32(bytes, order));
 }
 

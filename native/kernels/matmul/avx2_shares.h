@@ -60,7 +60,7 @@ inline void find_shares(int64_t token, int64_t group, int64_t count, const Activ
   store_some(starts, even, out.starts + at);
   store_some(shares, even, out.shares + at);
   store_some(sum_shares, even, out.sum_shares + at);
-  const int8_t* values = out.values + token * out.cols + group * group_cols;
+  const int8_t* values = out.values + token * out.value_stride() + group * group_cols;
   int8_t* pairs = out.pairs + token * pair_stride(groups) + group * group_cols;
   for (int64_t i = 0; i < count; i += 2)
     pair_up(values + i * group_cols, i + 1 < count ? values + (i + 1) * group_cols : nullptr, pairs + i * group_cols);

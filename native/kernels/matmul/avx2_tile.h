@@ -106,7 +106,7 @@ template <class K, int begin, int tokens, class Source>
     constexpr bool last = (i.value + 1) % K::narrow_quads == 0 || i.value + 1 == K::quads;
     const __m256i w[2] = {source.template operand<q>(group, 0), source.template operand<q>(group, 1)};
     unroll<tokens>([&](auto t) {
-      const __m256i value = broadcast32(x.values + t.value * x.cols + group * group_cols + 4 * q);
+      const __m256i value = broadcast32(x.values + t.value * x.stride + group * group_cols + 4 * q);
       unroll<2>([&](auto v) {
         const __m256i pairs = pair_sums<K>(w[v.value], value);
         __m256i& total = narrow[t.value][v.value];

@@ -36,7 +36,7 @@ void quantize_group(const float* x, float largest, int64_t token, int64_t group,
   const bool usable = largest > 1e-30f;
   const __m512 inverse = _mm512_set1_ps(usable ? 127.0f / largest : 0);
   const __m512i first = scaled_to_int(x, inverse), second = scaled_to_int(x + 16, inverse);
-  int8_t* values = out.values + token * out.cols + group * group_cols;
+  int8_t* values = out.values + token * out.value_stride() + group * group_cols;
   _mm_storeu_si128(reinterpret_cast<__m128i*>(values), _mm512_cvtepi32_epi8(first));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(values + 16), _mm512_cvtepi32_epi8(second));
   const int first_sum = _mm512_reduce_add_epi32(first), second_sum = _mm512_reduce_add_epi32(second);
@@ -77,7 +77,7 @@ void quantize_four(const float* x, __m128 largest, int64_t token, int64_t group,
   const __m512 inverse = _mm512_castps128_ps512(_mm_maskz_div_ps(usable, limit, largest));
   const auto lane = [&](int i) { return _mm512_permutexvar_ps(_mm512_set1_epi32(i), inverse); };
   const __m512i a = rounded_pair(x, lane(0), lane(1)), b = rounded_pair(x + 64, lane(2), lane(3));
-  int8_t* values = out.values + token * out.cols + group * group_cols;
+  int8_t* values = out.values + token * out.value_stride() + group * group_cols;
   _mm512_storeu_si512(values, a);
   _mm512_storeu_si512(values + 64, b);
   const __m512i ones = _mm512_set1_epi8(1), zero = _mm512_setzero_si512();

@@ -46,7 +46,7 @@ template <int vectors, int tokens>
   const uint8_t* weights = chunk.weights + block * block_bytes;
   const int8_t* values = x.values + block * format.block_cols;
   for (int64_t g = 0; g < groups_of_block; ++g)
-    add_dots<group_quads, 64>(weights + g * group_bytes(format), chunk.tile_bytes, values + g * group_cols, x.cols, dots);
+    add_dots<group_quads, 64>(weights + g * group_bytes(format), chunk.tile_bytes, values + g * group_cols, x.stride, dots);
   unroll<tokens>([&](auto t) {
     const __m512 x_scale = _mm512_set1_ps(x.scales[t.value * x.groups + block * groups_of_block]);
     unroll<vectors>([&](auto r) {

@@ -91,7 +91,7 @@ template <class K, int vectors, int tokens>
     unroll<vectors>([&](auto r) { dots[t.value][r.value] = start; });
   });
   add_dots<group_quads, 64 * vectors>(panel.operands + group * group_quads * vectors * 64, 64,
-                                      x.values + group * group_cols, x.cols, dots);
+                                      x.values + group * group_cols, x.stride, dots);
   unroll<tokens>([&](auto t) {
     const int64_t token_group = t.value * x.groups + group;
     const __m512 x_scale = _mm512_set1_ps(x.scales[token_group]);
@@ -121,7 +121,7 @@ template <class K, int vectors, int tokens>
                                   _mm512_set1_epi32(-K::zero_point & 0xffff));
     unroll<vectors>([&](auto r) { dots[t.value][r.value] = start; });
   });
-  add_dots<quads, 64 * vectors>(panel.operands + i * quads * vectors * 64, 64, x.values + i * quads * 4, x.cols, dots);
+  add_dots<quads, 64 * vectors>(panel.operands + i * quads * vectors * 64, 64, x.values + i * quads * 4, x.stride, dots);
   unroll<vectors>([&](auto r) {
     const __m512i scale = _mm512_load_si512(panel.k_scales + (i * vectors + r.value) * tile_rows);
     unroll<tokens>([&](auto t) {
@@ -158,7 +158,7 @@ template <class K, int vectors, int tokens>
   const Place at = tile_at<vectors>(from, token);
   unroll<tokens>([&](auto t) {
     for (int64_t line = 0; line < groups * group_cols; line += 64)  // the tile after this one
-      prefetch_l1(at.x.values + (tokens + t.value) * at.x.cols + line);
+      prefetch_l1(at.x.values + (tokens + t.value) * at.x.stride + line);
   });
   __m512 acc[tokens][vectors];
   begin_sums<vectors, tokens>(at, acc);

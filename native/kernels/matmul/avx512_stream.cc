@@ -65,7 +65,7 @@ template <WeightType type, int tokens>
       start = _mm512_set1_epi32(starts[t * start_groups]);
     else if constexpr (f.zero_point != 0)
       start = _mm512_dpwssd_epi32(start, broadcast32(x.sums + 2 * at), _mm512_set1_epi16(-f.zero_point));
-    const __m512i dots = dot<0, group_quads>(start, operands, x.values + t * x.cols);
+    const __m512i dots = dot<0, group_quads>(start, operands, x.values + t * x.stride);
     __m512 sum = _mm512_mul_ps(_mm512_cvtepi32_ps(dots), scales.d);
     if constexpr (f.has_min) sum = _mm512_fmadd_ps(_mm512_set1_ps(x.group_sums_f32[at]), scales.m, sum);
     acc[t] = _mm512_fmadd_ps(sum, _mm512_set1_ps(x.scales[at]), acc[t]);
@@ -86,7 +86,7 @@ template <WeightType type, int tokens>
     unroll<tokens>([&](auto t) {
       const int64_t at = t.value * x.groups + group;
       const __m512i start = _mm512_dpwssd_epi32(dots[t.value], broadcast32(x.sums + 2 * at), minus_zero_point);
-      dots[t.value] = dot<0, group_quads>(start, operands, x.values + t.value * x.cols + group * group_cols);
+      dots[t.value] = dot<0, group_quads>(start, operands, x.values + t.value * x.stride + group * group_cols);
     });
   }
   const __m512 scale = block_scales<type>(block).d;
@@ -122,7 +122,7 @@ template <WeightType type, int tokens>
       constexpr int begin = f.scale_groups == 2 ? i.value * quads : 0;
       if constexpr (begin == 0) prefetch_share<type>(block, group);
       add_scaled<type, tokens, begin, quads>(block + group * group_bytes(f), widened<i.value>(scales),
-                                             x.values + group * group_cols, x.cols, dots);
+                                             x.values + group * group_cols, x.stride, dots);
     });
   }
   const BlockScales scales = block_scales<type>(block);

@@ -160,7 +160,7 @@ size_t lay_out(std::byte* memory, int64_t tokens, int64_t cols, bool keep_f32, A
   };
   out.tokens = tokens;
   out.cols = cols;
-  take(out.values, cols);
+  take(out.values, out.value_stride());
   take(out.scales, groups);
   take(out.sums, 2 * groups);
   take(out.group_sums, groups);

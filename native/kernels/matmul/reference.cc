@@ -141,7 +141,7 @@ void quantize_group(const float* x, float largest, int64_t token, int64_t group,
   const int64_t at = token * (out.cols / group_cols) + group;
   const bool usable = largest > 1e-30f;
   const float inverse = usable ? 127.0f / largest : 0;
-  int8_t* values = out.values + token * out.cols + group * group_cols;
+  int8_t* values = out.values + token * out.value_stride() + group * group_cols;
   int sums[2] = {0, 0};
   for (int64_t i = 0; i < group_cols; ++i) {
     const float scaled = x[i] * inverse;
@@ -169,7 +169,7 @@ void find_shares(int64_t token, int64_t group, int64_t count, const Activations&
     const int32_t sum = g < count ? out.group_sums[token * groups + group + g] : 0;
     for (int64_t i = 0; i < group_cols; ++i)
       out.pairs[token * pair_stride(groups) + (group + g) / 2 * 2 * group_cols + paired_value_at(g % 2 * group_cols + i)] =
-          g < count ? out.values[token * out.cols + (group + g) * group_cols + i] : int8_t(0);
+          g < count ? out.values[token * out.value_stride() + (group + g) * group_cols + i] : int8_t(0);
     out.starts[at + g] = -row_scaled_zero_point * sum;
     out.sum_shares[at + g] = int16_t(times_share(int32_t(share_sum_factor) * sum, out.shares[at + g]));
   }
