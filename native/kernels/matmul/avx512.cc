@@ -11,7 +11,7 @@ namespace {
 
 void matmul(const MatmulTask& task, std::byte* scratch) {
   if (is_float(task.weights->type)) return matmul_float_avx512(task, scratch);
-  if (is_row_scaled(task.weights->type)) return matmul_pairs_avx512(task, scratch);
+  if (is_row_scaled(task.weights->type)) return matmul_pairs_avx512(task);
   if (task.token_end - task.token_begin <= stream_tokens_max) return matmul_stream_avx512(task);
   if (task.weights->type == WeightType::q8_128) return matmul_bytes_avx512(task, scratch);
   matmul_panel_avx512(task, scratch);

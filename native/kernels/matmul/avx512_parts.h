@@ -7,7 +7,7 @@ namespace sillar::kernels {
 
 void matmul_stream_avx512(const MatmulTask& task);                       // other quantised types, few tokens
 void matmul_panel_avx512(const MatmulTask& task, std::byte* scratch);    // the same, many tokens
-void matmul_pairs_avx512(const MatmulTask& task, std::byte* scratch);    // q4_0 and q4_1
+void matmul_pairs_avx512(const MatmulTask& task);                        // q4_0 and q4_1
 void matmul_bytes_avx512(const MatmulTask& task, std::byte* scratch);    // q8_128, many tokens
 void matmul_float_avx512(const MatmulTask& task, std::byte* scratch);    // f32, f16, bf16
 // Up to here weights are unpacked anew for each few tokens, while more are on their way; a panel pays from there on.

@@ -12,6 +12,11 @@
 namespace sillar::kernels {
 namespace {
 
+// One of several passes over a row tile: each fetches its share of the next tile, so that memory is read all the time.
+struct Pass {
+  int64_t index, count;
+};
+
 // Each group fetches its share of a whole block ahead: the scales at a block's end, too, come in time.
 template <WeightType type>
 [[gnu::always_inline]] inline void prefetch_share(const uint8_t* block, int64_t group) {
@@ -96,16 +101,29 @@ template <WeightType type, int tokens>
   });
 }
 
-// dots += scale * dot product of quads [begin, begin + quads) of a group, all tokens.
+// sums += scale * dot product of quads [begin, begin + quads) of a group, all tokens.
 template <WeightType type, int tokens, int begin, int quads>
-[[gnu::always_inline]] inline void add_scaled(const uint8_t* planes, __m512i scale, const int8_t* values, int64_t cols,
-                                              __m512i* dots) {
-  __m512i operands[quads];
-  load_operands<type, begin, quads>(planes, operands);
-  unroll<tokens>([&](auto t) {
-    const __m512i value = dot<begin, quads>(_mm512_setzero_si512(), operands, values + t.value * cols);
-    dots[t.value] = _mm512_add_epi32(dots[t.value], _mm512_mullo_epi32(value, scale));
-  });
+[[gnu::always_inline]] inline void add_scaled(const uint8_t* planes, __m512i scale, const int8_t* values, int64_t stride,
+                                              __m512i* sums) {
+  const auto add = [&](int t, __m512i dots) { sums[t] = _mm512_add_epi32(sums[t], _mm512_mullo_epi32(dots, scale)); };
+  if constexpr (quads < group_quads) {
+    __m512i operands[quads];
+    load_operands<type, begin, quads>(planes, operands);
+    unroll<tokens>([&](auto t) {
+      add(t.value, dot<begin, quads>(_mm512_setzero_si512(), operands, values + t.value * stride));
+    });
+  } else {  // quad by quad: chains of 8 would wait for themselves
+    __m512i dots[tokens];
+    unroll<tokens>([&](auto t) { dots[t.value] = _mm512_setzero_si512(); });
+    unroll<quads>([&](auto i) {
+      constexpr int q = i.value / 2 + i.value % 2 * 4;  // both nibbles of a vector
+      const __m512i operand = quad<type, q>(planes);
+      unroll<tokens>([&](auto t) {
+        dots[t.value] = _mm512_dpbusd_epi32(dots[t.value], operand, broadcast32(values + t.value * stride + 4 * q));
+      });
+    });
+    unroll<tokens>([&](auto t) { add(t.value, dots[t.value]); });
+  }
 }
 
 // A block of 256 columns, all tokens.
@@ -140,62 +158,66 @@ template <WeightType type, int tokens>
   });
 }
 
+// One row tile, all columns.
 template <WeightType type, int tokens>
-[[gnu::flatten]] void stream(const MatmulTask& task, int64_t token) {
+[[gnu::flatten]] void stream_tile(const MatmulTask& task, int64_t row, int64_t token, Pass pass) {
   constexpr PackedFormat f = packed_format(type);
-  const PackedMatrix& w = *task.weights;
-  const auto* block = reinterpret_cast<const uint8_t*>(w.data) +
-                      task.row_begin / tile_rows * packed_tile_bytes(type, w.cols);
-  for (int64_t row = task.row_begin; row < task.row_end; row += tile_rows) {
-    __m512 acc[tokens];
-    unroll<tokens>([&](auto t) { acc[t.value] = _mm512_setzero_ps(); });
-    alignas(64) int32_t starts[tokens][start_groups];
-    const int64_t blocks = w.cols / f.block_cols;
-    for (int64_t b = 0; b < blocks; ++b, block += packed_block_bytes(f)) {
-      const Tokens x = tokens_at(*task.x, token, b * block_groups(f));
-      if constexpr (is_k_quant(type)) {
-        add_k_block<type, tokens>(block, x, acc);
-      } else if constexpr (block_groups(f) > 1) {
-        add_wide_block<type, tokens>(block, x, acc);
-      } else {
-        if constexpr (finds_starts<type, tokens>)
-          if (b % start_groups == 0) find_starts<type>(x, blocks - b, starts);
-        add_block<type, tokens>(block, x, starts[0] + b % start_groups, acc);
-      }
+  const int64_t tile_bytes = packed_tile_bytes(type, task.x->cols), blocks = task.x->cols / f.block_cols;
+  const auto* block = reinterpret_cast<const uint8_t*>(task.weights->data) + row / tile_rows * tile_bytes;
+  __m512 acc[tokens];
+  unroll<tokens>([&](auto t) { acc[t.value] = _mm512_setzero_ps(); });
+  alignas(64) int32_t starts[tokens][start_groups];
+  for (int64_t b = 0; b < blocks; ++b, block += packed_block_bytes(f)) {
+    if (tokens >= 8 && pass.count > 1)
+      for (int64_t line = 64 * pass.index; line < packed_block_bytes(f); line += 64 * pass.count)
+        prefetch_l2(block + tile_bytes + line);
+    const Tokens x = tokens_at(*task.x, token, b * block_groups(f));
+    if constexpr (is_k_quant(type)) {
+      add_k_block<type, tokens>(block, x, acc);
+    } else if constexpr (block_groups(f) > 1) {
+      add_wide_block<type, tokens>(block, x, acc);
+    } else {
+      if constexpr (finds_starts<type, tokens>)
+        if (b % start_groups == 0) find_starts<type>(x, blocks - b, starts);
+      add_block<type, tokens>(block, x, starts[0] + b % start_groups, acc);
     }
-    const __mmask16 rows = row_mask(task.row_end - row);
-    unroll<tokens>([&](auto t) {
-      store_rows(acc[t.value], task.bias ? task.bias + row : nullptr, task.add_to_out, rows,
-                 task.out + (token + t.value) * task.out_stride + row);
-    });
   }
+  const __mmask16 rows = row_mask(task.row_end - row);
+  unroll<tokens>([&](auto t) {
+    store_rows(acc[t.value], task.bias ? task.bias + row : nullptr, task.add_to_out, rows,
+               task.out + (token + t.value) * task.out_stride + row);
+  });
 }
 
+// Row tile by row tile: it stays in cache for the next tokens.
 template <WeightType type>
-void stream_tokens(const MatmulTask& task) {
-  for (int64_t token = task.token_begin; token < task.token_end;) {
-    const int64_t left = task.token_end - token;
-    if (left >= 16) stream<type, 16>(task, token), token += 16;
-    else if (left >= 8) stream<type, 8>(task, token), token += 8;
-    else if (left >= 4) stream<type, 4>(task, token), token += 4;
-    else if (left >= 2) stream<type, 2>(task, token), token += 2;
-    else stream<type, 1>(task, token), token += 1;
-  }
+void stream(const MatmulTask& task) {
+  constexpr int most = is_k_quant(type) ? 8 : 16;  // a k-quant's sums of 16 tokens would not stay in registers
+  for (int64_t row = task.row_begin; row < task.row_end; row += tile_rows)
+    for (int64_t token = task.token_begin; token < task.token_end;) {
+      const int64_t left = task.token_end - token;
+      const Pass pass{(token - task.token_begin) / most, (task.token_end - task.token_begin) / most};
+      if (left >= most) stream_tile<type, most>(task, row, token, pass), token += most;
+      else if (left >= 8) stream_tile<type, 8>(task, row, token, pass), token += 8;
+      else if (left >= 4) stream_tile<type, 4>(task, row, token, pass), token += 4;
+      else if (left >= 2) stream_tile<type, 2>(task, row, token, pass), token += 2;
+      else stream_tile<type, 1>(task, row, token, pass), token += 1;
+    }
 }
 
 }  // namespace
 
 void matmul_stream_avx512(const MatmulTask& task) {
   switch (task.weights->type) {
-    case WeightType::q5_0: return stream_tokens<WeightType::q5_0>(task);
-    case WeightType::q5_1: return stream_tokens<WeightType::q5_1>(task);
-    case WeightType::q8_0: return stream_tokens<WeightType::q8_0>(task);
-    case WeightType::q8_128: return stream_tokens<WeightType::q8_128>(task);
-    case WeightType::q2_k: return stream_tokens<WeightType::q2_k>(task);
-    case WeightType::q3_k: return stream_tokens<WeightType::q3_k>(task);
-    case WeightType::q4_k: return stream_tokens<WeightType::q4_k>(task);
-    case WeightType::q5_k: return stream_tokens<WeightType::q5_k>(task);
-    case WeightType::q6_k: return stream_tokens<WeightType::q6_k>(task);
+    case WeightType::q5_0: return stream<WeightType::q5_0>(task);
+    case WeightType::q5_1: return stream<WeightType::q5_1>(task);
+    case WeightType::q8_0: return stream<WeightType::q8_0>(task);
+    case WeightType::q8_128: return stream<WeightType::q8_128>(task);
+    case WeightType::q2_k: return stream<WeightType::q2_k>(task);
+    case WeightType::q3_k: return stream<WeightType::q3_k>(task);
+    case WeightType::q4_k: return stream<WeightType::q4_k>(task);
+    case WeightType::q5_k: return stream<WeightType::q5_k>(task);
+    case WeightType::q6_k: return stream<WeightType::q6_k>(task);
     default: return;  // others go elsewhere
   }
 }

@@ -41,26 +41,26 @@ template <int vectors>
           from.out + token * from.task.out_stride};
 }
 
-// Calls tile(Constant<n>, token) for each n <= most tokens of [0, tokens).
-template <int most = token_tile, class Tile>
+// Calls tile(Constant<n>, token) for each n <= token_tile tokens of [0, tokens).
+template <class Tile>
 [[gnu::always_inline]] inline void for_tiles(int64_t tokens, const Tile& tile) {
   int64_t token = 0;
-  for (; token + most <= tokens; token += most) tile(Constant<most>{}, token);
+  for (; token + token_tile <= tokens; token += token_tile) tile(Constant<token_tile>{}, token);
   for (; token + 2 <= tokens; token += 2) tile(Constant<2>{}, token);
   if (token < tokens) tile(Constant<1>{}, token);
 }
 
-// Calls rows(Constant<vectors>, row, token, tokens) for each up to `most` row vectors and 512 tokens of a task.
+// Calls rows(Constant<vectors>, row, token, tokens) for each up to 4 row vectors and 512 tokens of a task.
 // Long rows take fewer tokens at once, for each panel reads all their values from the shared cache.
-template <int most = panel_vectors, class Rows>
+template <class Rows>
 void for_panels(const MatmulTask& task, const Rows& rows) {
   const int64_t block = task.x->cols > 8192 ? token_block / 2 : token_block;
   for (int64_t token = task.token_begin; token < task.token_end; token += block) {
     const int64_t tokens = task.token_end - token < block ? task.token_end - token : block;
-    for (int64_t row = task.row_begin; row < task.row_end; row += most * tile_rows) {
+    for (int64_t row = task.row_begin; row < task.row_end; row += panel_vectors * tile_rows) {
       const int64_t vectors = (task.row_end - row + tile_rows - 1) / tile_rows;
-      if (vectors >= most) rows(Constant<most>{}, row, token, tokens);
-      else if (vectors == 3) rows(Constant<most < 3 ? most : 3>{}, row, token, tokens);
+      if (vectors >= 4) rows(Constant<4>{}, row, token, tokens);
+      else if (vectors == 3) rows(Constant<3>{}, row, token, tokens);
       else if (vectors == 2) rows(Constant<2>{}, row, token, tokens);
       else rows(Constant<1>{}, row, token, tokens);
     }
@@ -68,16 +68,13 @@ void for_panels(const MatmulTask& task, const Rows& rows) {
 }
 
 // acc += integer dot products of `quads` quads, `quad_step` bytes apart, of row vectors `step` bytes apart; `values`
-// steps by `cols` from token to token, and a quad is `quad_values` of them: 4, or 8 for a pair of groups.
-template <int quads, int quad_step, int quad_values = 4, int vectors, int tokens>
-[[gnu::always_inline]] inline void add_dots(const uint8_t* operands, int64_t step, const int8_t* values, int64_t cols,
+// steps by `stride` from token to token.
+template <int quads, int quad_step, int vectors, int tokens>
+[[gnu::always_inline]] inline void add_dots(const uint8_t* operands, int64_t step, const int8_t* values, int64_t stride,
                                             __m512i (&acc)[tokens][vectors]) {
   unroll<quads>([&](auto q) {
     __m512i value[tokens];
-    unroll<tokens>([&](auto t) {
-      const int8_t* at = values + t.value * cols + quad_values * q.value;
-      value[t.value] = quad_values == 8 ? broadcast64(at) : broadcast32(at);
-    });
+    unroll<tokens>([&](auto t) { value[t.value] = broadcast32(values + t.value * stride + 4 * q.value); });
     unroll<vectors>([&](auto r) {
       const __m512i operand = load512(operands + r.value * step + q.value * quad_step);
       unroll<tokens>([&](auto t) {

@@ -17,7 +17,7 @@ static inline Tiling panel_tiling(const PackedMatrix& weights, int64_t tokens, i
   int64_t parts = divided_up(tokens, tokens_max);
   while (row_tasks * parts < wanted && tokens / (parts + 1) >= tokens_min) ++parts;
   if (row_tasks * parts < wanted) rows = 32;
-  const int64_t part = divided_up(divided_up(tokens, parts), 12) * 12;  // whole register tiles
+  const int64_t part = divided_up(divided_up(tokens, parts), 24) * 24;  // whole register tiles
   return {rows, part < tokens ? part : tokens};
 }
 
