@@ -62,7 +62,10 @@ template <WeightType type, int tokens>
                      row / tile_rows * packed_tile_bytes(type, task.x->cols);
   const uint8_t* block = tile + unit_bytes(f);
   __m512 acc[tokens];
-  unroll<tokens>([&](auto t) { acc[t.value] = _mm512_setzero_ps(); });
+  unroll<tokens>([&](auto t) {
+    acc[t.value] = _mm512_setzero_ps();
+    if (pass.count > 2) prefetch_written(task.out + (token + t.value) * task.out_stride + row);
+  });
   for (int64_t g = 0; g < groups; g += share_groups) {
     const Tokens x = tokens_at(*task.x, token, g);
     __m512i sums[tokens];

@@ -12,18 +12,25 @@
 namespace sillar::kernels {
 namespace {
 
-// One of several passes over a row tile: each fetches its share of the next tile, so that memory is read all the time.
+// One of several passes over a row tile of so many bytes.
 struct Pass {
-  int64_t index, count;
+  int64_t index, count, tile_bytes;
 };
+
+// The passes over a row tile take turns in fetching the next one, so that memory is read all the time: `bytes` at `at`.
+[[gnu::always_inline]] inline void prefetch_next(const uint8_t* at, int64_t bytes, Pass pass) {
+  if (pass.count > 1)
+    for (int64_t line = 64 * pass.index; line < bytes; line += 64 * pass.count) prefetch_l2(at + pass.tile_bytes + line);
+}
 
 // Each group fetches its share of a whole block ahead: the scales at a block's end, too, come in time.
 template <WeightType type>
-[[gnu::always_inline]] inline void prefetch_share(const uint8_t* block, int64_t group) {
+[[gnu::always_inline]] inline void prefetch_share(const uint8_t* block, int64_t group, Pass pass) {
   constexpr PackedFormat f = packed_format(type);
   constexpr int64_t share = packed_block_bytes(f) / block_groups(f);
-  for (int64_t line = 0; line < share; line += 64)
-    prefetch_l1(block + group * share + prefetch_ahead + line);
+  block += group * share;
+  for (int64_t line = 0; line < share; line += 64) prefetch_l1(block + prefetch_ahead + line);
+  if (f.scale_groups == 1) prefetch_next(block, share, pass);
 }
 
 // `start` plus the dot product of quads [begin, begin + quads) of a group with one token.
@@ -56,9 +63,10 @@ template <WeightType type, int tokens>
 
 // A block of 32 columns, all tokens.
 template <WeightType type, int tokens>
-[[gnu::always_inline]] inline void add_block(const uint8_t* block, const Tokens& x, const int32_t* starts, __m512* acc) {
+[[gnu::always_inline]] inline void add_block(const uint8_t* block, const Tokens& x, const int32_t* starts, Pass pass,
+                                             __m512* acc) {
   constexpr PackedFormat f = packed_format(type);
-  prefetch_share<type>(block, 0);
+  prefetch_share<type>(block, 0, pass);
   const BlockScales scales = block_scales<type>(block);
   __m512i operands[group_quads];
   load_operands<type, 0, group_quads>(block, operands);
@@ -79,13 +87,13 @@ template <WeightType type, int tokens>
 
 // A block of several groups of 32 columns that share a scale, all tokens.
 template <WeightType type, int tokens>
-[[gnu::always_inline]] inline void add_wide_block(const uint8_t* block, const Tokens& x, __m512* acc) {
+[[gnu::always_inline]] inline void add_wide_block(const uint8_t* block, const Tokens& x, Pass pass, __m512* acc) {
   constexpr PackedFormat f = packed_format(type);
   const __m512i minus_zero_point = _mm512_set1_epi16(-f.zero_point);
   __m512i dots[tokens];
   unroll<tokens>([&](auto t) { dots[t.value] = _mm512_setzero_si512(); });
   for (int64_t group = 0; group < block_groups(f); ++group) {
-    prefetch_share<type>(block, group);
+    prefetch_share<type>(block, group, pass);
     __m512i operands[group_quads];
     load_operands<type, 0, group_quads>(block + group * group_bytes(f), operands);
     unroll<tokens>([&](auto t) {
@@ -128,17 +136,18 @@ template <WeightType type, int tokens, int begin, int quads>
 
 // A block of 256 columns, all tokens.
 template <WeightType type, int tokens>
-[[gnu::always_inline]] inline void add_k_block(const uint8_t* block, const Tokens& x, __m512* acc) {
+[[gnu::always_inline]] inline void add_k_block(const uint8_t* block, const Tokens& x, Pass pass, __m512* acc) {
   constexpr PackedFormat f = packed_format(type);
   constexpr int quads = int(group_quads) / f.scale_groups;
   __m512i dots[tokens];
   unroll<tokens>([&](auto t) { dots[t.value] = _mm512_setzero_si512(); });
+  if (f.scale_groups == 2) prefetch_next(block, packed_block_bytes(f), pass);  // in the loop it would cost registers
   for (int64_t pair = 0; pair < block_scale_count(f) / 2; ++pair) {
     const __m512i scales = scale_pair<type>(block, pair);
     unroll<2>([&](auto i) {
       const int64_t group = (2 * pair + i.value) / f.scale_groups;
       constexpr int begin = f.scale_groups == 2 ? i.value * quads : 0;
-      if constexpr (begin == 0) prefetch_share<type>(block, group);
+      if constexpr (begin == 0) prefetch_share<type>(block, group, pass);
       add_scaled<type, tokens, begin, quads>(block + group * group_bytes(f), widened<i.value>(scales),
                                              x.values + group * group_cols, x.stride, dots);
     });
@@ -168,18 +177,15 @@ template <WeightType type, int tokens>
   unroll<tokens>([&](auto t) { acc[t.value] = _mm512_setzero_ps(); });
   alignas(64) int32_t starts[tokens][start_groups];
   for (int64_t b = 0; b < blocks; ++b, block += packed_block_bytes(f)) {
-    if (tokens >= 8 && pass.count > 1)
-      for (int64_t line = 64 * pass.index; line < packed_block_bytes(f); line += 64 * pass.count)
-        prefetch_l2(block + tile_bytes + line);
     const Tokens x = tokens_at(*task.x, token, b * block_groups(f));
     if constexpr (is_k_quant(type)) {
-      add_k_block<type, tokens>(block, x, acc);
+      add_k_block<type, tokens>(block, x, pass, acc);
     } else if constexpr (block_groups(f) > 1) {
-      add_wide_block<type, tokens>(block, x, acc);
+      add_wide_block<type, tokens>(block, x, pass, acc);
     } else {
       if constexpr (finds_starts<type, tokens>)
         if (b % start_groups == 0) find_starts<type>(x, blocks - b, starts);
-      add_block<type, tokens>(block, x, starts[0] + b % start_groups, acc);
+      add_block<type, tokens>(block, x, starts[0] + b % start_groups, pass, acc);
     }
   }
   const __mmask16 rows = row_mask(task.row_end - row);
@@ -196,7 +202,8 @@ void stream(const MatmulTask& task) {
   for (int64_t row = task.row_begin; row < task.row_end; row += tile_rows)
     for (int64_t token = task.token_begin; token < task.token_end;) {
       const int64_t left = task.token_end - token;
-      const Pass pass{(token - task.token_begin) / most, (task.token_end - task.token_begin) / most};
+      const Pass pass{(token - task.token_begin) / most, (task.token_end - task.token_begin) / most,
+                      packed_tile_bytes(type, task.x->cols)};
       if (left >= most) stream_tile<type, most>(task, row, token, pass), token += most;
       else if (left >= 8) stream_tile<type, 8>(task, row, token, pass), token += 8;
       else if (left >= 4) stream_tile<type, 4>(task, row, token, pass), token += 4;

@@ -90,12 +90,12 @@ template <int vectors, int tokens, class F>
   unroll<tokens>([&](auto t) { unroll<vectors>([&](auto r) { f(t.value, r.value); }); });
 }
 
-// The sums of the chunks before; fetches what the result is to be added to.
+// The sums of the chunks before; fetches where the result will go.
 template <int vectors, int tokens>
 [[gnu::always_inline]] inline void begin_sums(const Place& at, __m512 (&acc)[tokens][vectors]) {
-  if (at.last && at.task.add_to_out)
+  if (at.last)
     for_sums<vectors, tokens>([&](int t, int r) {
-      prefetch_l1(at.out + t * at.task.out_stride + r * tile_rows);
+      prefetch_written(at.out + t * at.task.out_stride + r * tile_rows);
     });
   for_sums<vectors, tokens>([&](int t, int r) {
     acc[t][r] = at.first ? _mm512_setzero_ps() : _mm512_load_ps(at.acc + (t * vectors + r) * tile_rows);

@@ -11,4 +11,9 @@ namespace sillar::kernels {
   asm volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(p)));
 }
 
+// To be written.
+[[gnu::always_inline]] static inline void prefetch_written(const void* p) {
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
+}
+
 }  // namespace sillar::kernels
