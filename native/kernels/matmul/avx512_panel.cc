@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t chunk_groups = 12;  // 384 columns
 constexpr int64_t k_groups = 8;       // a k-quant's block
+constexpr int64_t start_count = 16;   // most scales of a chunk
 
 struct alignas(64) Panel {
   uint8_t operands[chunk_groups * group_quads * panel_vectors * 64];
@@ -24,7 +25,7 @@ struct alignas(64) Panel {
 
 struct Scratch {
   Panel panel;
-  alignas(64) int32_t starts[token_block * chunk_groups];  // [token][group]: where dot products begin; not k-quants
+  alignas(64) int32_t starts[token_block * start_count];  // [token][scale]: where dot products begin
   Sums acc;
 };
 static_assert(sizeof(Scratch) <= panel_scratch_bytes_avx512);
@@ -68,17 +69,18 @@ void unpack(const uint8_t* tiles, int64_t tile_bytes, int vectors, int64_t group
     }
 }
 
-// Where the dot products of a chunk's groups begin, for each token.
-template <int zero_point>
+// Where the dot products of a chunk's scales begin, for each token.
+template <class K>
 void find_starts(const Tokens& x, int64_t tokens, int64_t groups, int32_t* starts) {
-  if constexpr (zero_point == 0) return;
+  if constexpr (K::zero_point == 0) return;
   const auto there = __mmask16((1u << groups) - 1);
   for (int64_t t = 0; t < tokens; ++t) {
-    const __m512i found = group_starts<zero_point>(x.sums + 2 * t * x.groups, there);
-    _mm512_mask_storeu_epi32(starts + t * chunk_groups, there, found);
+    const int16_t* sums = x.sums + 2 * t * x.groups;
+    const __m512i found = K::k_halves == 0 ? group_starts<K::zero_point>(sums, there) : scale_starts<K::zero_point>(sums);
+    _mm512_store_si512(starts + t * start_count, found);
   }
 }
-static_assert(chunk_groups <= 16);
+static_assert(chunk_groups <= start_count && 2 * k_groups <= start_count);
 
 // acc += one group of 32 columns, which share a scale, of all (token, row vector) pairs.
 template <class K, int vectors, int tokens>
@@ -87,7 +89,7 @@ template <class K, int vectors, int tokens>
   const int64_t at = group * vectors * tile_rows;
   __m512i dots[tokens][vectors];
   unroll<tokens>([&](auto t) {
-    const __m512i start = _mm512_set1_epi32(K::zero_point == 0 ? 0 : starts[t.value * chunk_groups + group]);
+    const __m512i start = _mm512_set1_epi32(K::zero_point == 0 ? 0 : starts[t.value * start_count + group]);
     unroll<vectors>([&](auto r) { dots[t.value][r.value] = start; });
   });
   add_dots<group_quads, 64 * vectors>(panel.operands + group * group_quads * vectors * 64, 64,
@@ -109,16 +111,13 @@ template <class K, int vectors, int tokens>
 
 // sums += scale `i` of a block times its dot product.
 template <class K, int vectors, int tokens>
-[[gnu::always_inline]] inline void add_scaled(const Panel& panel, const Tokens& x, int64_t i,
+[[gnu::always_inline]] inline void add_scaled(const Panel& panel, const int32_t* starts, const Tokens& x, int64_t i,
                                               __m512i (&sums)[tokens][vectors]) {
   constexpr int quads = int(group_quads) / K::k_halves;
   static_assert(K::zero_point == 0 || K::k_halves == 2);
   __m512i dots[tokens][vectors];
   unroll<tokens>([&](auto t) {
-    __m512i start = _mm512_setzero_si512();
-    if constexpr (K::zero_point != 0)  // times the sum of the activations, which is both halves of 32 bits
-      start = _mm512_dpwssd_epi32(start, _mm512_set1_epi16(x.sums[2 * t.value * x.groups + i]),
-                                  _mm512_set1_epi32(-K::zero_point & 0xffff));
+    const __m512i start = _mm512_set1_epi32(K::zero_point == 0 ? 0 : starts[t.value * start_count + i]);
     unroll<vectors>([&](auto r) { dots[t.value][r.value] = start; });
   });
   add_dots<quads, 64 * vectors>(panel.operands + i * quads * vectors * 64, 64, x.values + i * quads * 4, x.stride, dots);
@@ -133,10 +132,11 @@ template <class K, int vectors, int tokens>
 
 // acc += a k-quant's block of 256 columns.
 template <class K, int vectors, int tokens>
-[[gnu::always_inline]] inline void add_k_block(const Panel& panel, const Tokens& x, __m512 (&acc)[tokens][vectors]) {
+[[gnu::always_inline]] inline void add_k_block(const Panel& panel, const int32_t* starts, const Tokens& x,
+                                               __m512 (&acc)[tokens][vectors]) {
   __m512i sums[tokens][vectors];
   for_sums<vectors, tokens>([&](int t, int r) { sums[t][r] = _mm512_setzero_si512(); });
-  for (int64_t i = 0; i < k_groups * K::k_halves; ++i) add_scaled<K>(panel, x, i, sums);
+  for (int64_t i = 0; i < k_groups * K::k_halves; ++i) add_scaled<K>(panel, starts, x, i, sums);
   unroll<tokens>([&](auto t) {
     const int16_t* x_sums = K::k_halves == 1 ? x.group_sums + t.value * x.groups : x.sums + 2 * t.value * x.groups;
     const __m512 x_scale = _mm512_set1_ps(x.scales[t.value * x.groups]);
@@ -162,10 +162,10 @@ template <class K, int vectors, int tokens>
   });
   __m512 acc[tokens][vectors];
   begin_sums<vectors, tokens>(at, acc);
-  if constexpr (K::k_halves != 0) add_k_block<K, vectors, tokens>(scratch.panel, at.x, acc);
+  const int32_t* starts = scratch.starts + at.token * start_count;
+  if constexpr (K::k_halves != 0) add_k_block<K, vectors, tokens>(scratch.panel, starts, at.x, acc);
   else
-    for (int64_t g = 0; g < groups; ++g)
-      add_group<K, vectors, tokens>(scratch.panel, scratch.starts + at.token * chunk_groups, at.x, g, acc);
+    for (int64_t g = 0; g < groups; ++g) add_group<K, vectors, tokens>(scratch.panel, starts, at.x, g, acc);
   end_sums<vectors, tokens>(at, acc);
 }
 
@@ -180,7 +180,7 @@ void multiply_rows(const MatmulTask& task, int64_t row, int64_t token, int64_t t
     const int64_t count = groups - g < step ? groups - g : step;
     unpack<type>(tiles, tile_bytes, vectors, g, count, scratch.panel);
     const Place at = place(task, row, token, g, count, scratch.acc);
-    if constexpr (!is_k_quant(type)) find_starts<KindOf<type>::zero_point>(at.x, tokens, count, scratch.starts);
+    find_starts<KindOf<type>>(at.x, tokens, count, scratch.starts);
     const PanelAhead ahead = panel_after<type>(tiles, tile_bytes, vectors, g, count, groups, tokens);
     for_tiles(tokens, [&](auto n, int64_t first) {
       ahead.fetch(first, n.value);

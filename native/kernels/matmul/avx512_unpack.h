@@ -95,6 +95,13 @@ template <int zero_point>
   return _mm512_dpwssd_epi32(_mm512_setzero_si512(), pairs, _mm512_set1_epi16(-zero_point));
 }
 
+// The same for a block of 256 columns whose zero point has a scale for each 16.
+template <int zero_point>
+[[gnu::always_inline]] inline __m512i scale_starts(const int16_t* sums) {
+  return _mm512_mullo_epi32(_mm512_cvtepi16_epi32(load256(reinterpret_cast<const uint8_t*>(sums))),
+                            _mm512_set1_epi32(-zero_point));
+}
+
 // Row-scaled types: the unsigned operand of quad q for 8 rows and both groups of a block.
 template <int q>
 [[gnu::always_inline]] inline __m512i pair_quad(const uint8_t* block, int half) {
