@@ -1,34 +1,26 @@
 // q4_0 and q4_1, whose scales are whole numbers, so that two groups of columns share the instructions that apply them.
 //
-// Weights are read in the order they lie and unpacked in registers for 8 tokens: 16 operands of a block, each loaded when
-// 16 (16 rows, 8 tokens) int32 accumulators need it, beside 8 sums of a block of 256 columns. Many tokens come
-// in blocks that stay in L2 while all row tiles of the task meet them, a row tile in L1 or L2 for all of them.
+// Weights are read in the order they lie and unpacked in registers for 8 tokens: quad by quad two operands of 8 rows add
+// to 16 int32 accumulators of dot products; 8 more are the sums of a block of 256 columns. Many tokens come in
+// blocks that stay in L2 while all row tiles of the task meet them.
 // Bound by the two pipes that do vpdpbusd, vpmulhrsw, vpdpwssd and FMA, from about 3 tokens on: a block and 8
 // tokens take 128, 8 and 8 (with mins 16) of them, and 256 columns 8 FMAs; with fewer, by memory.
 #include "kernels/matmul/avx512_parts.h"
 #include "kernels/matmul/avx512_unpack.h"
+#include "kernels/matmul/passes.h"
 #include "kernels/matmul/tokens.h"
-#include "kernels/simd/prefetch.h"
 
 namespace sillar::kernels {
 namespace {
 
 constexpr int64_t token_bytes = 256 * 1024;  // of a block of tokens
 
-// One of several passes over a row tile: each fetches its share of the next tile, so that memory is read all the time.
-struct Pass {
-  int64_t index, count;
-};
-
 // sums += a block of two groups, all tokens.
 template <WeightType type, int tokens>
-[[gnu::always_inline]] inline void add_pair(const uint8_t* block, const uint8_t* next_tile, Pass pass, const Tokens& x,
-                                               int64_t pair, __m512i* sums) {
+[[gnu::always_inline]] inline void add_pair(const uint8_t* block, Pass pass, const Tokens& x, int64_t pair, __m512i* sums) {
   constexpr PackedFormat f = packed_format(type);
   for (int64_t line = 0; line < packed_block_bytes(f); line += 64) prefetch_l1(block + prefetch_ahead + line);
-  if (tokens == 8 && pass.count > 1)
-    for (int64_t line = 64 * pass.index; line < packed_block_bytes(f); line += 64 * pass.count)
-      prefetch_l2(next_tile + line);
+  if (tokens == 8) prefetch_below(block, packed_block_bytes(f), pass);
   const int8_t* values = x.pairs + 2 * pair * group_cols;
   __m512i dots[tokens][2];
   unroll<tokens>([&](auto t) {
@@ -58,20 +50,19 @@ template <WeightType type, int tokens>
 [[gnu::flatten]] void multiply_tile(const MatmulTask& task, int64_t row, int64_t token, Pass pass) {
   constexpr PackedFormat f = packed_format(type);
   const int64_t groups = task.x->cols / group_cols;
-  const auto* tile = reinterpret_cast<const uint8_t*>(task.weights->data) +
-                     row / tile_rows * packed_tile_bytes(type, task.x->cols);
+  const auto* tile = reinterpret_cast<const uint8_t*>(task.weights->data) + row / tile_rows * pass.tile_bytes;
   const uint8_t* block = tile + unit_bytes(f);
   __m512 acc[tokens];
   unroll<tokens>([&](auto t) {
     acc[t.value] = _mm512_setzero_ps();
-    if (pass.count > 2) prefetch_written(task.out + (token + t.value) * task.out_stride + row);
+    if (pass.count > 2) prefetch_written(task.out + (token + t.value) * task.out_stride + row);  // fewer are in cache
   });
   for (int64_t g = 0; g < groups; g += share_groups) {
     const Tokens x = tokens_at(*task.x, token, g);
     __m512i sums[tokens];
     unroll<tokens>([&](auto t) { sums[t.value] = _mm512_setzero_si512(); });
     for (int64_t pair = 0; pair < share_groups / 2 && g + 2 * pair < groups; ++pair, block += packed_block_bytes(f))
-      add_pair<type, tokens>(block, block + packed_tile_bytes(type, task.x->cols), pass, x, pair, sums);
+      add_pair<type, tokens>(block, pass, x, pair, sums);
     unroll<tokens>([&](auto t) {
       const __m512 scale = _mm512_set1_ps(x.block_scales[t.value * block_stride(x.groups)]);
       acc[t.value] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[t.value]), scale, acc[t.value]);
@@ -85,27 +76,15 @@ template <WeightType type, int tokens>
   });
 }
 
-// A block of tokens, row tile by row tile.
-template <WeightType type>
-void multiply_block(const MatmulTask& task) {
-  for (int64_t row = task.row_begin; row < task.row_end; row += tile_rows)
-    for (int64_t token = task.token_begin; token < task.token_end;) {
-      const int64_t left = task.token_end - token;
-      const Pass pass{(token - task.token_begin) / 8, (task.token_end - task.token_begin) / 8};
-      if (left >= 8) multiply_tile<type, 8>(task, row, token, pass), token += 8;
-      else if (left >= 4) multiply_tile<type, 4>(task, row, token, pass), token += 4;
-      else if (left >= 2) multiply_tile<type, 2>(task, row, token, pass), token += 2;
-      else multiply_tile<type, 1>(task, row, token, pass), token += 1;
-    }
-}
-
 template <WeightType type>
 void multiply(const MatmulTask& task) {
   const int64_t fitting = token_bytes / pair_stride(task.x->cols / group_cols) / 8 * 8, tokens = fitting > 8 ? fitting : 8;
   MatmulTask block = task;
   for (; block.token_begin < task.token_end; block.token_begin = block.token_end) {
     block.token_end = block.token_begin + tokens < task.token_end ? block.token_begin + tokens : task.token_end;
-    multiply_block<type>(block);
+    for_passes<8>(block, [&](auto n, int64_t row, int64_t token, Pass pass) {
+      multiply_tile<type, n.value>(block, row, token, pass);
+    });
   }
 }
 

@@ -2,26 +2,15 @@
 //
 // Tile: 16 rows x up to 16 tokens, 16 accumulators and 8 operands in registers. A group of 32 columns: 8 operands
 // of 64 bytes, each used by every token (vpdpbusd with the activation as a broadcast 32-bit operand), then one
-// convert, multiply and FMA a token; k-quants: a multiplication by the integer scale, floats once in 256 columns.
+// convert, multiply and FMA a token; k-quants, up to 8 tokens: a multiplication by the integer scale, floats once in 256 columns.
 // Bound by memory with few tokens, by vpdpbusd and the unpacking's shifts and ands from about 3 on.
 #include "kernels/matmul/avx512_parts.h"
 #include "kernels/matmul/avx512_unpack.h"
+#include "kernels/matmul/passes.h"
 #include "kernels/matmul/tokens.h"
-#include "kernels/simd/prefetch.h"
 
 namespace sillar::kernels {
 namespace {
-
-// One of several passes over a row tile of so many bytes.
-struct Pass {
-  int64_t index, count, tile_bytes;
-};
-
-// The passes over a row tile take turns in fetching the next one, so that memory is read all the time: `bytes` at `at`.
-[[gnu::always_inline]] inline void prefetch_next(const uint8_t* at, int64_t bytes, Pass pass) {
-  if (pass.count > 1)
-    for (int64_t line = 64 * pass.index; line < bytes; line += 64 * pass.count) prefetch_l2(at + pass.tile_bytes + line);
-}
 
 // Each group fetches its share of a whole block ahead: the scales at a block's end, too, come in time.
 template <WeightType type>
@@ -30,7 +19,7 @@ template <WeightType type>
   constexpr int64_t share = packed_block_bytes(f) / block_groups(f);
   block += group * share;
   for (int64_t line = 0; line < share; line += 64) prefetch_l1(block + prefetch_ahead + line);
-  if (f.scale_groups == 1) prefetch_next(block, share, pass);
+  if (f.scale_groups == 1) prefetch_below(block, share, pass);
 }
 
 // `start` plus the dot product of quads [begin, begin + quads) of a group with one token.
@@ -141,7 +130,7 @@ template <WeightType type, int tokens>
   constexpr int quads = int(group_quads) / f.scale_groups;
   __m512i dots[tokens];
   unroll<tokens>([&](auto t) { dots[t.value] = _mm512_setzero_si512(); });
-  if (f.scale_groups == 2) prefetch_next(block, packed_block_bytes(f), pass);  // in the loop it would cost registers
+  if (f.scale_groups == 2) prefetch_below(block, packed_block_bytes(f), pass);  // in the loop it would cost registers
   for (int64_t pair = 0; pair < block_scale_count(f) / 2; ++pair) {
     const __m512i scales = scale_pair<type>(block, pair);
     unroll<2>([&](auto i) {
@@ -171,8 +160,8 @@ template <WeightType type, int tokens>
 template <WeightType type, int tokens>
 [[gnu::flatten]] void stream_tile(const MatmulTask& task, int64_t row, int64_t token, Pass pass) {
   constexpr PackedFormat f = packed_format(type);
-  const int64_t tile_bytes = packed_tile_bytes(type, task.x->cols), blocks = task.x->cols / f.block_cols;
-  const auto* block = reinterpret_cast<const uint8_t*>(task.weights->data) + row / tile_rows * tile_bytes;
+  const int64_t blocks = task.x->cols / f.block_cols;
+  const auto* block = reinterpret_cast<const uint8_t*>(task.weights->data) + row / tile_rows * pass.tile_bytes;
   __m512 acc[tokens];
   unroll<tokens>([&](auto t) { acc[t.value] = _mm512_setzero_ps(); });
   alignas(64) int32_t starts[tokens][start_groups];
@@ -195,21 +184,12 @@ template <WeightType type, int tokens>
   });
 }
 
-// Row tile by row tile: it stays in cache for the next tokens.
 template <WeightType type>
 void stream(const MatmulTask& task) {
   constexpr int most = is_k_quant(type) ? 8 : 16;  // a k-quant's sums of 16 tokens would not stay in registers
-  for (int64_t row = task.row_begin; row < task.row_end; row += tile_rows)
-    for (int64_t token = task.token_begin; token < task.token_end;) {
-      const int64_t left = task.token_end - token;
-      const Pass pass{(token - task.token_begin) / most, (task.token_end - task.token_begin) / most,
-                      packed_tile_bytes(type, task.x->cols)};
-      if (left >= most) stream_tile<type, most>(task, row, token, pass), token += most;
-      else if (left >= 8) stream_tile<type, 8>(task, row, token, pass), token += 8;
-      else if (left >= 4) stream_tile<type, 4>(task, row, token, pass), token += 4;
-      else if (left >= 2) stream_tile<type, 2>(task, row, token, pass), token += 2;
-      else stream_tile<type, 1>(task, row, token, pass), token += 1;
-    }
+  for_passes<most>(task, [&](auto n, int64_t row, int64_t token, Pass pass) {
+    stream_tile<type, n.value>(task, row, token, pass);
+  });
 }
 
 }  // namespace
