@@ -21,12 +21,12 @@ static inline Tiling panel_tiling(const PackedMatrix& weights, int64_t tokens, i
   return {rows, part < tokens ? part : tokens};
 }
 
-// Few tokens: runs of row tiles of about 256 KiB, at least four a thread.
+// Few tokens: runs of row tiles of about 256 KiB, at least four a thread, as many for each.
 static inline Tiling stream_tiling(const PackedMatrix& weights, int64_t tokens, int threads) {
-  int64_t tiles = divided_up(256 * 1024, packed_tile_bytes(weights.type, weights.cols));
-  const int64_t fair = divided_up(weights.rows, tile_rows) / (4 * threads);
-  if (tiles > fair) tiles = fair > 0 ? fair : 1;
-  return {tiles * tile_rows, tokens};
+  const int64_t all = divided_up(weights.rows, tile_rows);
+  const int64_t runs = divided_up(all * packed_tile_bytes(weights.type, weights.cols), 256 * 1024);
+  const int64_t of_thread = divided_up(runs, threads);
+  return {divided_up(all, threads * (of_thread > 4 ? of_thread : 4)) * tile_rows, tokens};
 }
 
 }  // namespace sillar::kernels
