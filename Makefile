@@ -11,7 +11,8 @@ BENCH ?= --quick --plot bench.png
 SETS ?=
 EVALUATE ?=
 
-# pip without build isolation, so that a second build is incremental and needs no network.
+# pip without build isolation, so that a second build is incremental and needs no network. setuptools: a test tool comes
+# as source, and the one of a new virtual environment is too old for it.
 PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
 INSTALL := PATH="$(abspath $(BIN)):$$PATH" $(PIP) --no-build-isolation --editable
 NATIVE := CMakeLists.txt $(shell find native -name '*.h' -o -name '*.cc' -o -name '*.inc' -o -name CMakeLists.txt)

@@ -20,7 +20,7 @@ template <WeightType type, int tokens>
 [[gnu::always_inline]] inline void add_pair(const uint8_t* block, Pass pass, const Tokens& x, int64_t pair, __m512i* sums) {
   constexpr PackedFormat f = packed_format(type);
   for (int64_t line = 0; line < packed_block_bytes(f); line += 64) prefetch_l1(block + prefetch_ahead + line);
-  if (tokens == 8) prefetch_below(block, packed_block_bytes(f), pass);
+  if (tokens == 8) prefetch_below(block, packed_block_bytes(f), pass);  // fewer are bound by memory already
   const int8_t* values = x.pairs + 2 * pair * group_cols;
   __m512i dots[tokens][2];
   unroll<tokens>([&](auto t) {
