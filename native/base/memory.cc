@@ -88,6 +88,7 @@ FileMapping::FileMapping(const std::string& path) {
     const std::string why = "cannot map '" + path + "': " + std::strerror(errno);
     throw Error(memory ? ErrorKind::out_of_memory : ErrorKind::file_format, why);
   }
+  madvise(mapped, bytes_, MADV_HUGEPAGE);  // read in huge pages, where the file system has them
   data_ = static_cast<const std::byte*>(mapped);
 }
 

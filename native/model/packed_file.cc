@@ -99,7 +99,11 @@ PackedWriter::PackedWriter(const PackedFile& file, uint64_t payload_bytes)
   // Blocks are reserved now: a store into a mapped hole of a full disk would be a SIGBUS.
   if (posix_fallocate(fd, 0, static_cast<off_t>(bytes)) == 0) {
     void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (mapped != MAP_FAILED) memory_ = static_cast<std::byte*>(mapped);
+    if (mapped != MAP_FAILED) {
+      memory_ = static_cast<std::byte*>(mapped);
+      // The pages of the cache are made as large as the file system can; those who map the file get them as they are.
+      madvise(mapped, bytes, MADV_HUGEPAGE);
+    }
   }
   close(fd);
 }
