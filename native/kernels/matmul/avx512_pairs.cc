@@ -17,10 +17,10 @@ constexpr int64_t token_bytes = 256 * 1024;  // of a block of tokens
 
 // sums += a block of two groups, all tokens.
 template <WeightType type, int tokens>
-[[gnu::always_inline]] inline void add_pair(const uint8_t* block, Pass pass, const Tokens& x, int64_t pair, __m512i* sums) {
+[[gnu::always_inline]] inline void add_pair(const uint8_t* block, Below& below, const Tokens& x, int64_t pair, __m512i* sums) {
   constexpr PackedFormat f = packed_format(type);
   for (int64_t line = 0; line < packed_block_bytes(f); line += 64) prefetch_l1(block + prefetch_ahead + line);
-  if (tokens == 8) prefetch_below(block, packed_block_bytes(f), pass);  // fewer are bound by memory already
+  if (tokens == 8) below.fetch();  // fewer are bound by memory already
   const int8_t* values = x.pairs + 2 * pair * group_cols;
   __m512i dots[tokens][2];
   unroll<tokens>([&](auto t) {
@@ -52,6 +52,7 @@ template <WeightType type, int tokens>
   const int64_t groups = task.x->cols / group_cols;
   const auto* tile = reinterpret_cast<const uint8_t*>(task.weights->data) + row / tile_rows * pass.tile_bytes;
   const uint8_t* block = tile + unit_bytes(f);
+  Below below(tile, pass, (groups + 1) / 2);
   __m512 acc[tokens];
   unroll<tokens>([&](auto t) {
     acc[t.value] = _mm512_setzero_ps();
@@ -62,7 +63,7 @@ template <WeightType type, int tokens>
     __m512i sums[tokens];
     unroll<tokens>([&](auto t) { sums[t.value] = _mm512_setzero_si512(); });
     for (int64_t pair = 0; pair < share_groups / 2 && g + 2 * pair < groups; ++pair, block += packed_block_bytes(f))
-      add_pair<type, tokens>(block, pass, x, pair, sums);
+      add_pair<type, tokens>(block, below, x, pair, sums);
     unroll<tokens>([&](auto t) {
       const __m512 scale = _mm512_set1_ps(x.block_scales[t.value * block_stride(x.groups)]);
       acc[t.value] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[t.value]), scale, acc[t.value]);

@@ -14,12 +14,12 @@ namespace {
 
 // Each group fetches its share of a whole block ahead: the scales at a block's end, too, come in time.
 template <WeightType type>
-[[gnu::always_inline]] inline void prefetch_share(const uint8_t* block, int64_t group, Pass pass) {
+[[gnu::always_inline]] inline void prefetch_share(const uint8_t* block, int64_t group, Below& below) {
   constexpr PackedFormat f = packed_format(type);
   constexpr int64_t share = packed_block_bytes(f) / block_groups(f);
   block += group * share;
   for (int64_t line = 0; line < share; line += 64) prefetch_l1(block + prefetch_ahead + line);
-  if (f.scale_groups == 1) prefetch_below(block, share, pass);
+  if (f.scale_groups == 1) below.fetch();
 }
 
 // `start` plus the dot product of quads [begin, begin + quads) of a group with one token.
@@ -52,10 +52,10 @@ template <WeightType type, int tokens>
 
 // A block of 32 columns, all tokens.
 template <WeightType type, int tokens>
-[[gnu::always_inline]] inline void add_block(const uint8_t* block, const Tokens& x, const int32_t* starts, Pass pass,
+[[gnu::always_inline]] inline void add_block(const uint8_t* block, const Tokens& x, const int32_t* starts, Below& below,
                                              __m512* acc) {
   constexpr PackedFormat f = packed_format(type);
-  prefetch_share<type>(block, 0, pass);
+  prefetch_share<type>(block, 0, below);
   const BlockScales scales = block_scales<type>(block);
   __m512i operands[group_quads];
   load_operands<type, 0, group_quads>(block, operands);
@@ -76,13 +76,13 @@ template <WeightType type, int tokens>
 
 // A block of several groups of 32 columns that share a scale, all tokens.
 template <WeightType type, int tokens>
-[[gnu::always_inline]] inline void add_wide_block(const uint8_t* block, const Tokens& x, Pass pass, __m512* acc) {
+[[gnu::always_inline]] inline void add_wide_block(const uint8_t* block, const Tokens& x, Below& below, __m512* acc) {
   constexpr PackedFormat f = packed_format(type);
   const __m512i minus_zero_point = _mm512_set1_epi16(-f.zero_point);
   __m512i dots[tokens];
   unroll<tokens>([&](auto t) { dots[t.value] = _mm512_setzero_si512(); });
   for (int64_t group = 0; group < block_groups(f); ++group) {
-    prefetch_share<type>(block, group, pass);
+    prefetch_share<type>(block, group, below);
     __m512i operands[group_quads];
     load_operands<type, 0, group_quads>(block + group * group_bytes(f), operands);
     unroll<tokens>([&](auto t) {
@@ -125,18 +125,18 @@ template <WeightType type, int tokens, int begin, int quads>
 
 // A block of 256 columns, all tokens.
 template <WeightType type, int tokens>
-[[gnu::always_inline]] inline void add_k_block(const uint8_t* block, const Tokens& x, Pass pass, __m512* acc) {
+[[gnu::always_inline]] inline void add_k_block(const uint8_t* block, const Tokens& x, Below& below, __m512* acc) {
   constexpr PackedFormat f = packed_format(type);
   constexpr int quads = int(group_quads) / f.scale_groups;
   __m512i dots[tokens];
   unroll<tokens>([&](auto t) { dots[t.value] = _mm512_setzero_si512(); });
-  if (f.scale_groups == 2) prefetch_below(block, packed_block_bytes(f), pass);  // in the loop it would cost registers
+  if (f.scale_groups == 2) below.fetch();  // in the loop it would cost registers
   for (int64_t pair = 0; pair < block_scale_count(f) / 2; ++pair) {
     const __m512i scales = scale_pair<type>(block, pair);
     unroll<2>([&](auto i) {
       const int64_t group = (2 * pair + i.value) / f.scale_groups;
       constexpr int begin = f.scale_groups == 2 ? i.value * quads : 0;
-      if constexpr (begin == 0) prefetch_share<type>(block, group, pass);
+      if constexpr (begin == 0) prefetch_share<type>(block, group, below);
       add_scaled<type, tokens, begin, quads>(block + group * group_bytes(f), widened<i.value>(scales),
                                              x.values + group * group_cols, x.stride, dots);
     });
@@ -162,19 +162,20 @@ template <WeightType type, int tokens>
   constexpr PackedFormat f = packed_format(type);
   const int64_t blocks = task.x->cols / f.block_cols;
   const auto* block = reinterpret_cast<const uint8_t*>(task.weights->data) + row / tile_rows * pass.tile_bytes;
+  Below below(block, pass, f.scale_groups == 1 ? blocks * block_groups(f) : blocks);
   __m512 acc[tokens];
   unroll<tokens>([&](auto t) { acc[t.value] = _mm512_setzero_ps(); });
   alignas(64) int32_t starts[tokens][start_groups];
   for (int64_t b = 0; b < blocks; ++b, block += packed_block_bytes(f)) {
     const Tokens x = tokens_at(*task.x, token, b * block_groups(f));
     if constexpr (is_k_quant(type)) {
-      add_k_block<type, tokens>(block, x, pass, acc);
+      add_k_block<type, tokens>(block, x, below, acc);
     } else if constexpr (block_groups(f) > 1) {
-      add_wide_block<type, tokens>(block, x, pass, acc);
+      add_wide_block<type, tokens>(block, x, below, acc);
     } else {
       if constexpr (finds_starts<type, tokens>)
         if (b % start_groups == 0) find_starts<type>(x, blocks - b, starts);
-      add_block<type, tokens>(block, x, starts[0] + b % start_groups, pass, acc);
+      add_block<type, tokens>(block, x, starts[0] + b % start_groups, below, acc);
     }
   }
   const __mmask16 rows = row_mask(task.row_end - row);

@@ -15,11 +15,24 @@ struct Pass {
   int64_t tile_bytes;  // from row tile to row tile
 };
 
-// This pass's share of what lies below `bytes` bytes at `at`.
-[[gnu::always_inline]] inline void prefetch_below(const uint8_t* at, int64_t bytes, Pass pass) {
-  if (pass.count > 1)
-    for (int64_t line = 64 * pass.index; line < bytes; line += 64 * pass.count) prefetch_l2(at + pass.tile_bytes + line);
-}
+// What a pass fetches of the row tile below: in the order it lies, so that the processor's own fetching ahead goes with it. On
+// its own a thread waits for no more lines at once than would bring a third of what it can read.
+struct Below {
+  const uint8_t* next;
+  int64_t share;  // bytes at each step
+
+  // For a row tile that is gone through in so many steps.
+  Below(const uint8_t* tile, Pass pass, int64_t steps) : next(tile + pass.tile_bytes), share(0) {
+    if (pass.count < 2) return;  // one pass reads as it goes
+    next += pass.index * pass.tile_bytes / pass.count;
+    share = (pass.tile_bytes / pass.count + steps - 1) / steps;
+  }
+
+  [[gnu::always_inline]] void fetch() {
+    for (int64_t line = 0; line < share; line += 64) prefetch_l2(next + line);
+    next += share;
+  }
+};
 
 // Calls tile(Constant<n>, row, token, pass) for each row tile and n <= most tokens of a task.
 template <int most, class Tile>
