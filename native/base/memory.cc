@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 
 #include "base/error.h"
 
@@ -73,6 +75,12 @@ Buffer::~Buffer() {
     std::free(data_);
 }
 
+bool buffers_get_huge_pages() {
+  std::ifstream setting("/sys/kernel/mm/transparent_hugepage/enabled");
+  std::string words;
+  return std::getline(setting, words) && words.find("[never]") == std::string::npos;
+}
+
 FileMapping::FileMapping(const std::string& path) {
   const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) throw_bad_file(path, std::strerror(errno));
@@ -102,6 +110,24 @@ void FileMapping::release(size_t begin, size_t bytes) const {
   const size_t first = round_up(begin, page);          // whole pages only: the ends may hold
   const size_t last = (begin + bytes) / page * page;   // another tensor's bytes
   if (first < last) madvise(const_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED);
+}
+
+bool FileMapping::in_huge_pages() const {
+  std::ostringstream begin;
+  begin << std::hex << reinterpret_cast<uintptr_t>(data_) << '-';
+  std::ifstream areas("/proc/self/smaps");
+  std::string word, line;
+  while (std::getline(areas, line) && line.rfind(begin.str(), 0) != 0) {
+  }
+  size_t kib, resident = 0, huge = 0;
+  while (std::getline(areas, line)) {
+    std::istringstream field(line);
+    if (!(field >> word >> kib)) continue;
+    if (word == "Rss:") resident = kib;
+    if (word == "FilePmdMapped:" || word == "ShmemPmdMapped:") huge += kib;
+    if (word == "VmFlags:") break;
+  }
+  return 2 * huge > resident;
 }
 
 }  // namespace sillar

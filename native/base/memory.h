@@ -32,6 +32,9 @@ class Buffer {
   size_t bytes_ = 0;
 };
 
+// Whether the kernel gives buffers huge pages.
+bool buffers_get_huge_pages();
+
 // A whole file mapped read-only.
 class FileMapping {
  public:
@@ -51,6 +54,8 @@ class FileMapping {
   // Tells the kernel that [begin, begin + bytes) will not be read again soon, so that file pages
   // which were packed stop counting as resident.
   void release(size_t begin, size_t bytes) const;
+  // Whether most of what was read so far lies in huge pages: older kernels and some file systems have none for files.
+  bool in_huge_pages() const;
 
  private:
   const std::byte* data_ = nullptr;

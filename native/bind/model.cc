@@ -219,10 +219,10 @@ class PyDecoder {
 
 std::unique_ptr<PyDecoder> load(SharedFile file, int threads, const std::string& isa, const std::string& kv_type,
                                 int64_t kv_blocks, int64_t context, const std::string& packed_path, nb::bytes packed_key,
-                                nb::object progress) {
+                                bool may_copy, nb::object progress) {
   require(kv_blocks >= 1 && kv_blocks <= INT32_MAX, "the KV cache needs at least one block");
   require(context >= 0 && context <= file->h.context, "the context is longer than the model was trained for");
-  PackedFile kept{packed_path};
+  PackedFile kept{packed_path, {}, may_copy};
   require(packed_path.empty() || packed_key.size() == kept.key.size(), "the key of packed weights has 32 bytes");
   if (!packed_path.empty()) std::memcpy(kept.key.data(), packed_key.c_str(), kept.key.size());
   const LoadProgress report = report_to(std::move(progress));
@@ -236,7 +236,7 @@ std::unique_ptr<PyDecoder> load(SharedFile file, int threads, const std::string&
 void bind_model(nb::module_& module) {
   nb::class_<PyDecoder>(module, "Decoder")
       .def_static("load", &load, nb::arg("file"), nb::arg("threads"), nb::arg("isa"), nb::arg("kv_type"),
-                  nb::arg("kv_blocks"), nb::arg("context"), nb::arg("packed_path"), nb::arg("packed_key"),
+                  nb::arg("kv_blocks"), nb::arg("context"), nb::arg("packed_path"), nb::arg("packed_key"), nb::arg("may_copy"),
                   nb::arg("progress").none())
       .def_prop_ro("vocab_size", &PyDecoder::vocab)
       .def_prop_ro("context_length", &PyDecoder::context)

@@ -20,6 +20,7 @@ namespace sillar {
 struct PackedFile {
   std::string path;
   std::array<uint8_t, 32> key{};  // names the model's content
+  bool may_copy = false;          // there is memory for a copy in huge pages, should the file's own be small
 };
 
 constexpr size_t packed_header_bytes = 4096;

@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint64_t alignment = 64;
 constexpr int64_t pack_tile_rows = 64;
+constexpr uint64_t copied_at_once = 4 << 20;
 
 float element(const GgufTensor& tensor, int64_t i) {
   if (tensor.type == WeightType::f32) {
@@ -99,6 +100,11 @@ WeightStorage TensorLoader::pack(ThreadPool& pool, const LoadProgress& progress,
       out.packed = writer.commit(pool);
     }
     if (out.packed.data() != nullptr) storage = out.packed.data() + packed_header_bytes;
+    if (storage != nullptr && kept->may_copy && buffers_get_huge_pages() && !out.packed.in_huge_pages()) {
+      out.buffers.push_back(copied(out.packed, pool));
+      out.packed = FileMapping();
+      storage = out.buffers.back().data();
+    }
   }
   if (storage == nullptr) {
     Buffer memory(packed_bytes_);
@@ -111,6 +117,17 @@ WeightStorage TensorLoader::pack(ThreadPool& pool, const LoadProgress& progress,
   }
   if (progress) progress(packed_bytes_, packed_bytes_);
   return out;
+}
+
+Buffer TensorLoader::copied(const FileMapping& packed, ThreadPool& pool) const {
+  Buffer memory(packed_bytes_);
+  pool.run(static_cast<int64_t>((packed_bytes_ + copied_at_once - 1) / copied_at_once), [&](int64_t piece, int) {
+    const uint64_t begin = static_cast<uint64_t>(piece) * copied_at_once;
+    const uint64_t bytes = std::min(copied_at_once, packed_bytes_ - begin), at = packed_header_bytes + begin;
+    std::memcpy(memory.data() + begin, packed.data() + at, bytes);
+    packed.release(at, bytes);
+  });
+  return memory;
 }
 
 void TensorLoader::pack_jobs(std::byte* storage, ThreadPool& pool, const LoadProgress& progress) {

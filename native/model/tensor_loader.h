@@ -68,6 +68,7 @@ class TensorLoader {
     uint64_t offset;
   };
   void pack_jobs(std::byte* storage, ThreadPool& pool, const LoadProgress& progress);
+  Buffer copied(const FileMapping& packed, ThreadPool& pool) const;
   const GgufTensor& need(const std::string& name, int64_t rows, int64_t cols);
 
   const Gguf& file_;

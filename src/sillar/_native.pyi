@@ -43,6 +43,7 @@ class Decoder:
         context: int,
         packed_path: str,
         packed_key: bytes,
+        may_copy: bool,
         progress: Callable[[int, int], object] | None,
     ) -> Decoder: ...
     @property

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("sillar._native", reason="the native extension is not built")
 
 from sillar.engine import packed_cache
-from sillar.engine.native import NativeOptions, load_decoder
+from sillar.engine.native import NativeOptions, load_decoder, memory_need
 from tests.native.model_support import load, logits, random_tokens, sequence
 from tests.oracle import tiny
 
@@ -108,3 +108,15 @@ def test_without_room_or_rights_the_model_still_loads(model, monkeypatch, tmp_pa
     blocked.write_text("not a folder")
     monkeypatch.setenv("SILLAR_CACHE", str(blocked))
     assert np.array_equal(run(model), truth)
+
+
+@pytest.mark.parametrize("roomy", [True, False])
+def test_weights_in_small_pages_are_copied_where_memory_has_room_for_both(model, roomy, monkeypatch):
+    truth = run(model)
+    need = memory_need(model, "tiny", NativeOptions(kv_tokens=1024, kv_type="f16")).least_bytes
+    monkeypatch.setattr("sillar.engine.native.available_memory", lambda: 2 * need - (not roomy))
+    decoder = load(model)
+    huge = "[never]" not in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text()
+    mapped = str(kept()) in Path("/proc/self/maps").read_text()
+    assert mapped is not (roomy and huge)  # a file of some kilobytes has no huge page
+    assert np.array_equal(logits(decoder, sequence(TOKENS)), truth)

@@ -52,7 +52,9 @@ class NativeOptions:
     ("reference", "avx2", "avx512", "amx"). kv_type: "f16", "bf16" or "int8";
     "auto": bf16 where the processor multiplies it, else f16. kv_tokens 0: the context, or room for
     `requests` of ordinary length if that is more, bounded by the memory that is free. context 0: the
-    model's own. keep_packed: large models' packed weights stay on disk and are mapped at the next start.
+    model's own. keep_packed: large models' packed weights stay on disk and are mapped at the next start;
+    where the kernel has only small pages for files (a sixth slower at decode) and memory has room for the
+    model twice, they are copied to huge ones.
     """
 
     threads: int = 0
@@ -228,7 +230,8 @@ def load_decoder(
     options = options or NativeOptions()
     with _typed_errors():
         file = _native.ModelFile.open(str(path))
-        [blocks] = plan_memory([_need(file, Path(path).name, options)], available_memory())
+        need, free = _need(file, Path(path).name, options), available_memory()
+        [blocks] = plan_memory([need], free)
         kept = packed_file(Path(path), file.weight_bytes) if options.keep_packed else None
         kept_path, kept_key = ("", b"") if kept is None else (str(kept[0]), kept[1])
         return NativeDecoder(
@@ -241,6 +244,7 @@ def load_decoder(
                 options.context,
                 kept_path,
                 kept_key,
+                free >= 2 * need.least_bytes,  # so that a second process with this model would still fit
                 progress,
             )
         )
