@@ -9,6 +9,7 @@
 #include "kernels/matmul/avx512_unpack.h"
 #include "kernels/matmul/passes.h"
 #include "kernels/matmul/tokens.h"
+#include "kernels/simd/prefetch.h"
 
 namespace sillar::kernels {
 namespace {
@@ -17,10 +18,9 @@ constexpr int64_t token_bytes = 256 * 1024;  // of a block of tokens
 
 // sums += a block of two groups, all tokens.
 template <WeightType type, int tokens>
-[[gnu::always_inline]] inline void add_pair(const uint8_t* block, Below& below, const Tokens& x, int64_t pair, __m512i* sums) {
+[[gnu::always_inline]] inline void add_pair(const uint8_t* block, const Tokens& x, int64_t pair, __m512i* sums) {
   constexpr PackedFormat f = packed_format(type);
   for (int64_t line = 0; line < packed_block_bytes(f); line += 64) prefetch_l1(block + prefetch_ahead + line);
-  if (tokens == 8) below.fetch();  // fewer are bound by memory already
   const int8_t* values = x.pairs + 2 * pair * group_cols;
   __m512i dots[tokens][2];
   unroll<tokens>([&](auto t) {
@@ -47,23 +47,24 @@ template <WeightType type, int tokens>
 
 // One row tile, all columns.
 template <WeightType type, int tokens>
-[[gnu::flatten]] void multiply_tile(const MatmulTask& task, int64_t row, int64_t token, Pass pass) {
+[[gnu::flatten]] void multiply_tile(const MatmulTask& task, int64_t row, int64_t token) {
   constexpr PackedFormat f = packed_format(type);
   const int64_t groups = task.x->cols / group_cols;
-  const auto* tile = reinterpret_cast<const uint8_t*>(task.weights->data) + row / tile_rows * pass.tile_bytes;
+  const int64_t tile_bytes = packed_tile_bytes(type, task.x->cols);
+  const auto* tile = reinterpret_cast<const uint8_t*>(task.weights->data) + row / tile_rows * tile_bytes;
   const uint8_t* block = tile + unit_bytes(f);
-  Below below(tile, pass, (groups + 1) / 2);
+  const bool many = task.token_end - task.token_begin > 16;
   __m512 acc[tokens];
   unroll<tokens>([&](auto t) {
     acc[t.value] = _mm512_setzero_ps();
-    if (pass.count > 2) prefetch_written(task.out + (token + t.value) * task.out_stride + row);  // fewer are in cache
+    if (many) prefetch_written(task.out + (token + t.value) * task.out_stride + row);  // fewer are in cache
   });
   for (int64_t g = 0; g < groups; g += share_groups) {
     const Tokens x = tokens_at(*task.x, token, g);
     __m512i sums[tokens];
     unroll<tokens>([&](auto t) { sums[t.value] = _mm512_setzero_si512(); });
     for (int64_t pair = 0; pair < share_groups / 2 && g + 2 * pair < groups; ++pair, block += packed_block_bytes(f))
-      add_pair<type, tokens>(block, below, x, pair, sums);
+      add_pair<type, tokens>(block, x, pair, sums);
     unroll<tokens>([&](auto t) {
       const __m512 scale = _mm512_set1_ps(x.block_scales[t.value * block_stride(x.groups)]);
       acc[t.value] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[t.value]), scale, acc[t.value]);
@@ -83,8 +84,8 @@ void multiply(const MatmulTask& task) {
   MatmulTask block = task;
   for (; block.token_begin < task.token_end; block.token_begin = block.token_end) {
     block.token_end = block.token_begin + tokens < task.token_end ? block.token_begin + tokens : task.token_end;
-    for_passes<8>(block, [&](auto n, int64_t row, int64_t token, Pass pass) {
-      multiply_tile<type, n.value>(block, row, token, pass);
+    for_passes<8>(block, [&](auto n, int64_t row, int64_t token) {
+      multiply_tile<type, n.value>(block, row, token);
     });
   }
 }

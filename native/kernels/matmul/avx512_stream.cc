@@ -8,18 +8,18 @@
 #include "kernels/matmul/avx512_unpack.h"
 #include "kernels/matmul/passes.h"
 #include "kernels/matmul/tokens.h"
+#include "kernels/simd/prefetch.h"
 
 namespace sillar::kernels {
 namespace {
 
 // Each group fetches its share of a whole block ahead: the scales at a block's end, too, come in time.
 template <WeightType type>
-[[gnu::always_inline]] inline void prefetch_share(const uint8_t* block, int64_t group, Below& below) {
+[[gnu::always_inline]] inline void prefetch_share(const uint8_t* block, int64_t group) {
   constexpr PackedFormat f = packed_format(type);
   constexpr int64_t share = packed_block_bytes(f) / block_groups(f);
   block += group * share;
   for (int64_t line = 0; line < share; line += 64) prefetch_l1(block + prefetch_ahead + line);
-  if (f.scale_groups == 1) below.fetch();
 }
 
 // `start` plus the dot product of quads [begin, begin + quads) of a group with one token.
@@ -52,10 +52,10 @@ template <WeightType type, int tokens>
 
 // A block of 32 columns, all tokens.
 template <WeightType type, int tokens>
-[[gnu::always_inline]] inline void add_block(const uint8_t* block, const Tokens& x, const int32_t* starts, Below& below,
+[[gnu::always_inline]] inline void add_block(const uint8_t* block, const Tokens& x, const int32_t* starts,
                                              __m512* acc) {
   constexpr PackedFormat f = packed_format(type);
-  prefetch_share<type>(block, 0, below);
+  prefetch_share<type>(block, 0);
   const BlockScales scales = block_scales<type>(block);
   __m512i operands[group_quads];
   load_operands<type, 0, group_quads>(block, operands);
@@ -76,13 +76,13 @@ template <WeightType type, int tokens>
 
 // A block of several groups of 32 columns that share a scale, all tokens.
 template <WeightType type, int tokens>
-[[gnu::always_inline]] inline void add_wide_block(const uint8_t* block, const Tokens& x, Below& below, __m512* acc) {
+[[gnu::always_inline]] inline void add_wide_block(const uint8_t* block, const Tokens& x, __m512* acc) {
   constexpr PackedFormat f = packed_format(type);
   const __m512i minus_zero_point = _mm512_set1_epi16(-f.zero_point);
   __m512i dots[tokens];
   unroll<tokens>([&](auto t) { dots[t.value] = _mm512_setzero_si512(); });
   for (int64_t group = 0; group < block_groups(f); ++group) {
-    prefetch_share<type>(block, group, below);
+    prefetch_share<type>(block, group);
     __m512i operands[group_quads];
     load_operands<type, 0, group_quads>(block + group * group_bytes(f), operands);
     unroll<tokens>([&](auto t) {
@@ -125,18 +125,17 @@ template <WeightType type, int tokens, int begin, int quads>
 
 // A block of 256 columns, all tokens.
 template <WeightType type, int tokens>
-[[gnu::always_inline]] inline void add_k_block(const uint8_t* block, const Tokens& x, Below& below, __m512* acc) {
+[[gnu::always_inline]] inline void add_k_block(const uint8_t* block, const Tokens& x, __m512* acc) {
   constexpr PackedFormat f = packed_format(type);
   constexpr int quads = int(group_quads) / f.scale_groups;
   __m512i dots[tokens];
   unroll<tokens>([&](auto t) { dots[t.value] = _mm512_setzero_si512(); });
-  if (f.scale_groups == 2) below.fetch();  // in the loop it would cost registers
   for (int64_t pair = 0; pair < block_scale_count(f) / 2; ++pair) {
     const __m512i scales = scale_pair<type>(block, pair);
     unroll<2>([&](auto i) {
       const int64_t group = (2 * pair + i.value) / f.scale_groups;
       constexpr int begin = f.scale_groups == 2 ? i.value * quads : 0;
-      if constexpr (begin == 0) prefetch_share<type>(block, group, below);
+      if constexpr (begin == 0) prefetch_share<type>(block, group);
       add_scaled<type, tokens, begin, quads>(block + group * group_bytes(f), widened<i.value>(scales),
                                              x.values + group * group_cols, x.stride, dots);
     });
@@ -158,24 +157,24 @@ template <WeightType type, int tokens>
 
 // One row tile, all columns.
 template <WeightType type, int tokens>
-[[gnu::flatten]] void stream_tile(const MatmulTask& task, int64_t row, int64_t token, Pass pass) {
+[[gnu::flatten]] void stream_tile(const MatmulTask& task, int64_t row, int64_t token) {
   constexpr PackedFormat f = packed_format(type);
   const int64_t blocks = task.x->cols / f.block_cols;
-  const auto* block = reinterpret_cast<const uint8_t*>(task.weights->data) + row / tile_rows * pass.tile_bytes;
-  Below below(block, pass, f.scale_groups == 1 ? blocks * block_groups(f) : blocks);
+  const int64_t tile_bytes = packed_tile_bytes(type, task.x->cols);
+  const auto* block = reinterpret_cast<const uint8_t*>(task.weights->data) + row / tile_rows * tile_bytes;
   __m512 acc[tokens];
   unroll<tokens>([&](auto t) { acc[t.value] = _mm512_setzero_ps(); });
   alignas(64) int32_t starts[tokens][start_groups];
   for (int64_t b = 0; b < blocks; ++b, block += packed_block_bytes(f)) {
     const Tokens x = tokens_at(*task.x, token, b * block_groups(f));
     if constexpr (is_k_quant(type)) {
-      add_k_block<type, tokens>(block, x, below, acc);
+      add_k_block<type, tokens>(block, x, acc);
     } else if constexpr (block_groups(f) > 1) {
-      add_wide_block<type, tokens>(block, x, below, acc);
+      add_wide_block<type, tokens>(block, x, acc);
     } else {
       if constexpr (finds_starts<type, tokens>)
         if (b % start_groups == 0) find_starts<type>(x, blocks - b, starts);
-      add_block<type, tokens>(block, x, starts[0] + b % start_groups, below, acc);
+      add_block<type, tokens>(block, x, starts[0] + b % start_groups, acc);
     }
   }
   const __mmask16 rows = row_mask(task.row_end - row);
@@ -188,8 +187,8 @@ template <WeightType type, int tokens>
 template <WeightType type>
 void stream(const MatmulTask& task) {
   constexpr int most = is_k_quant(type) ? 8 : 16;  // a k-quant's sums of 16 tokens would not stay in registers
-  for_passes<most>(task, [&](auto n, int64_t row, int64_t token, Pass pass) {
-    stream_tile<type, n.value>(task, row, token, pass);
+  for_passes<most>(task, [&](auto n, int64_t row, int64_t token) {
+    stream_tile<type, n.value>(task, row, token);
   });
 }
 
