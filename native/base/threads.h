@@ -1,4 +1,5 @@
-// A pool of worker threads that deals a counted range in small pieces. Waits spin for a bounded
+// A pool of worker threads that deals a counted range in small pieces: to each worker its share, and to those who
+// are ready what is left of the others'. Waits spin for a bounded
 // time and then sleep, so a neighbour that takes a core costs that share and no more.
 #pragma once
 
@@ -12,6 +13,7 @@ namespace sillar {
 // A non-owning reference to a callable `void(int64_t task, int worker)`.
 class TaskRef {
  public:
+  TaskRef() = default;
   template <class F>
     requires(!std::is_same_v<std::remove_cvref_t<F>, TaskRef>)
   TaskRef(const F& f)  // NOLINT: implicit by design
@@ -21,8 +23,8 @@ class TaskRef {
   void operator()(int64_t task, int worker) const { call_(object_, task, worker); }
 
  private:
-  const void* object_;
-  void (*call_)(const void*, int64_t, int);
+  const void* object_ = nullptr;
+  void (*call_)(const void*, int64_t, int) = nullptr;
 };
 
 struct ThreadOptions {

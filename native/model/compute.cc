@@ -24,10 +24,10 @@ Grid make_grid(kernels::Tiling tiling, int64_t rows, int64_t tokens) {
   return {tiling.rows, tiling.tokens, (rows + tiling.rows - 1) / tiling.rows, (tokens + tiling.tokens - 1) / tiling.tokens};
 }
 
-// Tokens vary fastest: neighbours in time read the same weights.
+// Rows vary fastest: a worker's share is of few tokens, whose results it then finds near.
 void place(const Grid& grid, int64_t task, int64_t rows, int64_t tokens, kernels::MatmulTask& out) {
-  const int64_t row_tile = task / grid.token_tiles;
-  const int64_t token_tile = task % grid.token_tiles;
+  const int64_t row_tile = task % grid.row_tiles;
+  const int64_t token_tile = task / grid.row_tiles;
   out.row_begin = row_tile * grid.rows;
   out.row_end = std::min(out.row_begin + grid.rows, rows);
   out.token_begin = token_tile * grid.tokens;

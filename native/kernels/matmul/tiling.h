@@ -9,16 +9,21 @@ namespace sillar::kernels {
 
 static inline int64_t divided_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
 
-// Many tokens: panels of up to 64 rows. A narrow matrix is split by tokens too, down to 96: a panel is
-// unpacked in the time of about 2 tokens.
-static inline Tiling panel_tiling(const PackedMatrix& weights, int64_t tokens, int threads) {
-  const int64_t wanted = 8 * threads, tokens_max = 512, tokens_min = 96;
+// Many tokens: dealt to threads by tokens first, so that each finds near what it wrote before, then by up to 64 rows. A task
+// takes whole steps of tokens, at least least_tokens: so many pay for reading and unpacking its weights.
+static inline Tiling many_tiling(const PackedMatrix& weights, int64_t tokens, int threads, int64_t least_tokens, int64_t step) {
+  const int64_t wanted = 8 * threads, tokens_max = 512;
   int64_t rows = 64, row_tasks = divided_up(weights.rows, rows);
   int64_t parts = divided_up(tokens, tokens_max);
-  while (row_tasks * parts < wanted && tokens / (parts + 1) >= tokens_min) ++parts;
+  while ((parts < threads || row_tasks * parts < wanted) && tokens / (parts + 1) >= least_tokens) ++parts;
   if (row_tasks * parts < wanted) rows = 32;
-  const int64_t part = divided_up(divided_up(tokens, parts), 24) * 24;  // whole register tiles
+  const int64_t part = divided_up(divided_up(tokens, parts), step) * step;
   return {rows, part < tokens ? part : tokens};
+}
+
+// Weights that are unpacked to panels, in the time of about 2 tokens.
+static inline Tiling panel_tiling(const PackedMatrix& weights, int64_t tokens, int threads) {
+  return many_tiling(weights, tokens, threads, 96, 24);
 }
 
 // Few tokens: runs of row tiles of about 256 KiB, at least four a thread, as many for each.
