@@ -66,9 +66,10 @@ async def measure(stepper: Stepper, streams: int, context: int, prompt: int) -> 
             stream.cancel()
         await asyncio.gather(*followers)
     quiet, busy = [], []
+    decoding = max(stamps[8] for stamps in times)  # before, some streams waited for the others' prompts
     for stamps in times:
-        pairs = list(pairwise(stamps))[8:]
-        quiet += [b - a for a, b in pairs if b < begin]
+        pairs = list(pairwise(stamps))
+        quiet += [b - a for a, b in pairs if decoding <= a and b < begin]
         busy += [b - a for a, b in pairs if begin <= b <= end]
     return {"alone": alone, "ttft": ttft, "quiet": quiet, "busy": busy}
 
