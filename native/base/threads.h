@@ -1,6 +1,6 @@
 // A pool of worker threads that deals a counted range in small pieces: to each worker its share, and to those who
-// are ready what is left of the others'. Waits spin for a bounded
-// time and then sleep, so a neighbour that takes a core costs that share and no more.
+// are done what is left of the others'. Waits spin for a bounded time and then sleep, so a neighbour that takes a core
+// costs that share and no more.
 #pragma once
 
 #include <cstdint>

@@ -117,9 +117,7 @@ void quantize(const float* x, int64_t col_begin, int64_t col_end, int64_t token,
 Tiling tiling(const PackedMatrix& weights, int64_t tokens, int threads) {
   const bool pairs = is_row_scaled(weights.type);
   if (tokens <= (pairs ? pair_stream_tokens_max : stream_tokens_max)) return stream_tiling(weights, tokens, threads);
-  if (!pairs) return panel_tiling(weights, tokens, threads);
-  const int64_t least_tokens = weights.cols < 32 * 32 ? 32 : weights.cols > 64 * 32 ? 64 : weights.cols / 32;
-  return many_tiling(weights, tokens, threads, least_tokens, 8);
+  return pairs ? pair_tiling(weights, tokens, threads) : panel_tiling(weights, tokens, threads);
 }
 
 const MatmulKernels table = {Isa::avx512, quantize, matmul, dequantize_row, tiling, panel_scratch_bytes_avx512};

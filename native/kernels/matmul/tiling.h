@@ -26,6 +26,13 @@ static inline Tiling panel_tiling(const PackedMatrix& weights, int64_t tokens, i
   return many_tiling(weights, tokens, threads, 96, 24);
 }
 
+// q4_0 and q4_1, which have no panel: for each part of the tokens weights are read again, which shows the more the longer
+// their rows are.
+static inline Tiling pair_tiling(const PackedMatrix& weights, int64_t tokens, int threads) {
+  const int64_t by_cols = weights.cols / 32;
+  return many_tiling(weights, tokens, threads, by_cols < 32 ? 32 : by_cols > 64 ? 64 : by_cols, 8);
+}
+
 // Few tokens: runs of row tiles of about 256 KiB, at least four a thread, as many for each.
 static inline Tiling stream_tiling(const PackedMatrix& weights, int64_t tokens, int threads) {
   const int64_t all = divided_up(weights.rows, tile_rows);
