@@ -8,6 +8,7 @@ DEMO ?= demo-data
 QUESTION ?=
 PYTEST_ARGS ?=
 BENCH ?= --quick --plot bench.png
+BARS ?=
 SETS ?=
 EVALUATE ?=
 
@@ -18,7 +19,7 @@ INSTALL := PATH="$(abspath $(BIN)):$$PATH" $(PIP) --no-build-isolation --editabl
 NATIVE := CMakeLists.txt $(shell find native -name '*.h' -o -name '*.cc' -o -name '*.inc' -o -name CMakeLists.txt)
 PACKAGES := $(wildcard src/sillar evaluations benchmarks) scripts tests
 
-.PHONY: help install dev models demo test lint format types layers checks pytest sanitize bench evaluate docs clean
+.PHONY: help install dev models demo test lint format types layers checks pytest sanitize bench bars evaluate docs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -90,6 +91,9 @@ evaluate: models ## measure quality and write docs/evaluation.md, section by sec
 
 bench: models $(STAMPS)/bench ## Sillar next to llama.cpp in one run, which is built first (minutes, once)
 	@$(BIN)/python -m benchmarks.compare $(BENCH)
+
+bars: models $(STAMPS)/bench ## every bar of speed, an hour and 25 GB of models: writes docs/bars.md; BARS="--only 'mixed, SmolLM2'"
+	@$(BIN)/python -m benchmarks.bars $(BARS)
 
 docs: ## write the generated parts of docs/
 	@$(PYTHON) -m scripts.structure

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine, peer_environment, report, roofline
-from benchmarks.make_model import ensure_model
+from benchmarks.make_model import find_model
 from benchmarks.worker import Worker, WorkerError
 from sillar import hub
 
@@ -240,12 +240,6 @@ def compare(model: Path, plan: Plan) -> dict[str, Any]:
     for worker in engines.workers.values():
         worker.close()
     return {"model": model.name, "engines": about, "rows": engines.rows}
-
-
-def find_model(name: str) -> Path:
-    if ":" in name:
-        return ensure_model(*name.split(":", 1))
-    return Path(name) if name.endswith(".gguf") else hub.resolve(name)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

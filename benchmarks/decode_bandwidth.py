@@ -1,4 +1,4 @@
-"""Decode against the read bandwidth of the same seconds: `python -m benchmarks.decode_bandwidth GGUF...`.
+"""Decode against the read bandwidth of the same seconds: `python -m benchmarks.decode_bandwidth MODEL...`.
 
 A shared host's memory speed changes from second to second, so a limit measured once says little. Here a few
 tokens and a window of the read probe alternate, and a round's share is the bytes that its tokens read in a
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine, roofline
+from benchmarks.make_model import find_model
 from benchmarks.peer_sillar import Sillar
 from benchmarks.report import model_spec
 from benchmarks.workloads import Workloads
@@ -61,12 +62,12 @@ def measure(path: Path, threads: int, rounds: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("models", nargs="+", type=Path)
+    parser.add_argument("models", nargs="+", help="paths, catalogue names or SHAPE:KIND")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=25)
     arguments = parser.parse_args()
     results = []
-    for path in arguments.models:
+    for path in map(find_model, arguments.models):
         results.append(result := measure(path, arguments.threads, arguments.rounds))
         machine.log(
             f"{path.name}: {result['tokens_per_second']['median']:.3g} tokens/s,"

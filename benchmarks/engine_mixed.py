@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine
+from benchmarks.make_model import find_model
 from benchmarks.report import p95
 from sillar.engine.engine import Engine, EngineOptions
 from sillar.engine.native import NativeOptions, load_decoder
@@ -75,8 +76,6 @@ async def measure(stepper: Stepper, streams: int, context: int, prompt: int) -> 
 
 
 def main() -> None:
-    from benchmarks.compare import find_model  # noqa: PLC0415 - which uses this file in a worker
-
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model", help="a path, a catalogue name or SHAPE:KIND")
     parser.add_argument("--prompt", type=int, default=4096)

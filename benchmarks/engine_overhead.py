@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.compare import find_model
+from benchmarks.make_model import find_model
 from sillar import hub
 from sillar.engine.engine import EngineOptions
 from sillar.engine.language_model import LanguageModel

@@ -18,7 +18,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.compare import find_model
+from benchmarks.make_model import find_model
 from benchmarks.quality import python_reference
 from sillar import hub
 from sillar.engine.language_model import LanguageModel

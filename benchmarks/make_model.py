@@ -18,13 +18,13 @@ from gguf import GGMLQuantizationType as Type
 
 from benchmarks import model_shapes, random_blocks
 from benchmarks.machine import log
-from sillar.hub import cache_dir
+from sillar import hub
 
 SEED = 20261122
 
 
 def generated_dir() -> Path:
-    return cache_dir() / "generated"
+    return hub.cache_dir() / "generated"
 
 
 def ensure_model(name: str, kind: str, folder: Path | None = None) -> Path:
@@ -36,6 +36,13 @@ def ensure_model(name: str, kind: str, folder: Path | None = None) -> Path:
         write(partial, name, model_shapes.SHAPES[name], kind)
         partial.rename(path)
     return path
+
+
+def find_model(name: str) -> Path:
+    """A path to a GGUF, a name of the catalogue, or SHAPE:KIND for one with random weights."""
+    if ":" in name:
+        return ensure_model(*name.split(":", 1))
+    return Path(name) if name.endswith(".gguf") else hub.resolve(name)
 
 
 def write(path: Path, name: str, shape: model_shapes.Shape, kind: str) -> None:

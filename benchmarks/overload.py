@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import load, machine, servers
-from benchmarks.compare import find_model
+from benchmarks.make_model import find_model
 from benchmarks.serve import SHAPE
 from sillar import hub
 from sillar.engine.native import read_metadata

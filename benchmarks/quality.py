@@ -1,6 +1,6 @@
 """What speed costs in quality: next-token distributions against fp32 of the same weights, beside llama.cpp's.
 
-    python -m benchmarks.quality MODEL.gguf [--text FILE] [--tokens 4608] [--kv-types f16 int8]
+    python -m benchmarks.quality MODEL [--text FILE] [--tokens 4608] [--kv-types f16 int8]
 
 The truth is the file's weights dequantised to fp32 and run in fp32 (activations, attention, cache) by
 llama.cpp, an implementation that is not ours. Reported for each engine: mean and 99th percentile of the KL
@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.dequantize import dequantize
+from benchmarks.make_model import find_model
 from benchmarks.peer_environment import llama_cpp_python
 from benchmarks.worker import Worker
 
@@ -104,19 +105,20 @@ def measure(model: Path, text: str, tokens: int, kv_types: list[str]) -> dict[st
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model", help="a path, a catalogue name or SHAPE:KIND")
     parser.add_argument("--text", type=Path, help="a UTF-8 text file")
     parser.add_argument("--tokens", type=int, default=9 * WINDOW)
     parser.add_argument("--kv-types", nargs="+", default=["f16", "int8"])
     arguments = parser.parse_args()
     text = arguments.text.read_text() if arguments.text else python_reference()
-    result = measure(arguments.model, text, arguments.tokens, arguments.kv_types)
+    model = find_model(arguments.model)
+    result = measure(model, text, arguments.tokens, arguments.kv_types)
     print("| engine | tokens | KL mean, nats | KL p99 | top-1 agreement |\n|---|---|---|---|---|")
     for name, row in result.items():
         print(
             f"| {name} | {row['tokens']} | {row['kl_mean']:.5f} | {row['kl_p99']:.4f} | {row['top1']:.2%} |"
         )
-    machine.emit("quality", {"model": arguments.model.name, "engines": result})
+    machine.emit("quality", {"model": model.name, "engines": result})
 
 
 if __name__ == "__main__":

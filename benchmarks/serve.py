@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import load, machine, servers
-from benchmarks.compare import find_model
+from benchmarks.make_model import find_model
 from sillar import hub
 from sillar.engine.native import read_metadata
 from sillar.tokenizer import Tokenizer

@@ -7,7 +7,7 @@ from sillar.engine.cost import StepCost
 LEAST_PROMPT = 16
 """Tokens of prompts in a step, whatever they cost."""
 
-_SLOWDOWN = 3.5
+_SLOWDOWN = 3.8
 """How many times as long as without it a step with a prompt in it should take: under 4, with the jitter."""
 _UNSEEN = 0.025
 """Seconds between tokens that nobody notices: 40 a second are more than a screen's reader follows."""
