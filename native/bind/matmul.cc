@@ -57,7 +57,7 @@ class Weights {
  public:
   Weights(uint32_t type, const Bytes& bytes, int64_t cols, bool for_batches) {
     const WeightView view = checked_view(type, bytes, cols);
-    const WeightType packed = for_batches ? kernels::type_for_batches(view.type, cols) : view.type;
+    const WeightType packed = for_batches ? kernels::type_for_batches(view) : view.type;
     memory_ = Buffer(kernels::packed_bytes(packed, view.rows, cols));
     kernels::pack_rows(view, packed, 0, view.rows, memory_.data());
     matrix_ = {packed, view.rows, cols, memory_.data()};

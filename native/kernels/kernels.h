@@ -43,9 +43,10 @@ struct PackedMatrix {
 // Raised with every change of the layout: packed weights are kept on disk.
 constexpr uint32_t packed_layout_version = 5;
 size_t packed_bytes(WeightType type, int64_t rows, int64_t cols);
-// What weights of `type` are packed to where many tokens pass them each time, as in an encoder: q8_128, whose
-// products cost a sixth less, for the 4- and 5-bit types with blocks of 32; other types stay what they are.
-WeightType type_for_batches(WeightType type, int64_t cols);
+// What weights are packed to where many tokens pass them each time, as in an encoder: q8_128, whose products cost a
+// sixth less, for the 4- and 5-bit types with blocks of 32, and for q8_0 where 128 columns have one scale anyway, as in
+// files that come from a model with a scale for each row. Others stay what they are.
+WeightType type_for_batches(const WeightView& src);
 // Packs rows [row_begin, row_end) of src as `type`, its own or type_for_batches(); row_begin a multiple of 16.
 // dst is the whole matrix's buffer.
 void pack_rows(const WeightView& src, WeightType type, int64_t row_begin, int64_t row_end, std::byte* dst);

@@ -52,8 +52,7 @@ const GgufTensor& TensorLoader::need(const std::string& name, int64_t rows, int6
 
 void TensorLoader::matrix(const std::string& name, int64_t rows, int64_t cols, Matrix& out) {
   const GgufTensor& tensor = need(name, rows, cols);
-  const WeightType type =
-      packing_ == Packing::for_batches ? kernels::type_for_batches(tensor.type, cols) : tensor.type;
+  const WeightType type = packing_ == Packing::for_batches ? kernels::type_for_batches(tensor.view()) : tensor.type;
   jobs_.push_back({tensor.view(), type, &out, packed_bytes_});
   const uint64_t bytes = kernels::packed_bytes(type, rows, cols);
   packed_bytes_ += (bytes + alignment - 1) / alignment * alignment;

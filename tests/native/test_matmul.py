@@ -210,6 +210,24 @@ def test_weights_for_batches_equal_the_reference(isa: str, name: str, rows: int,
         np.testing.assert_array_equal(out[:, : len(sample)], expected[:tokens])
 
 
+@isas
+def test_bytes_whose_scales_are_coarse_anyway_are_packed_as_they_are(isa: str) -> None:
+    rows, cols = 77, 384
+    rng = np.random.default_rng(3)
+    integers = rng.integers(-128, 128, (rows, cols // 32, 32)).astype(np.int8)
+    scales = np.repeat(rng.uniform(0.01, 1, (rows, cols // 128, 1)), 4, axis=1).astype(np.float16)
+    weights = np.concatenate([scales.view(np.uint8).reshape(rows, -1, 2), integers.view(np.uint8)], axis=2)
+    dense = (integers * scales.astype(np.float32)).reshape(rows, cols)
+    packed = kernels.Weights(int(TYPES["q8_0"]), weights.reshape(rows, -1), cols, for_batches=True)
+    x = random_rows(100, cols)
+    values, x_scales, *_ = kernels.quantize("reference", x, 128)
+    x8 = values.astype(np.float64) * np.repeat(x_scales, 32, axis=1)
+    for tokens in TOKENS:
+        np.testing.assert_allclose(
+            packed.matmul(isa, x[:tokens]), (x8 @ dense.T)[:tokens], rtol=1e-4, atol=1e-2
+        )
+
+
 def test_types_that_have_no_faster_form_stay_what_they_are() -> None:
     for name, cols in (("f16", 256), ("q4_k", 256), ("q8_0", 256), ("q4_0", 96)):
         weights = random_weights(name, 16, cols)

@@ -121,29 +121,31 @@ SILLAR_INLINE __m512 exp2_for_bf16(__m512 x) {
   return _mm512_scalef_ps(p, x);
 }
 
-// A row's scores become bf16 weights in the first half of their memory; returns 1 / sum.
-SILLAR_INLINE float dense_softmax(float* scores, int64_t tokens) {
+// The rows' scores become bf16 weights in the first half of their memory; factor: 1 / sum. Step by step for all rows: one
+// row's steps wait for each other.
+template <int R>
+SILLAR_INLINE void dense_softmax(DenseScratch& s, int64_t tokens, float (&factor)[R]) {
   const int64_t vectors = (tokens + 15) / 16;
-  float* last = scores + (vectors - 1) * 16;
   const auto there = __mmask16(0xffffu >> (vectors * 16 - tokens));
-  _mm512_store_ps(last, _mm512_mask_mov_ps(_mm512_set1_ps(masked_score), there, _mm512_load_ps(last)));
-  if (vectors % 2 != 0) _mm512_store_ps(last + 16, _mm512_set1_ps(masked_score));
-  __m512 max0 = _mm512_load_ps(scores), max1 = max0;
-  for (int64_t v = 0; v < vectors; v += 2) {
-    max0 = _mm512_max_ps(max0, _mm512_load_ps(scores + v * 16));
-    max1 = _mm512_max_ps(max1, _mm512_load_ps(scores + v * 16 + 16));
+  __m512 max[R], sum[R];
+  for (int r = 0; r < R; ++r) {
+    float* last = s.scores[r] + (vectors - 1) * 16;
+    max[r] = _mm512_mask_mov_ps(_mm512_set1_ps(masked_score), there, _mm512_load_ps(last));
+    _mm512_store_ps(last, max[r]);
+    if (vectors % 2 != 0) _mm512_store_ps(last + 16, _mm512_set1_ps(masked_score));
+    sum[r] = _mm512_setzero_ps();
   }
-  const __m512 max = _mm512_set1_ps(_mm512_reduce_max_ps(_mm512_max_ps(max0, max1)));
-  __m512 sum0 = _mm512_setzero_ps(), sum1 = sum0;
-  auto* weights = reinterpret_cast<uint16_t*>(scores);
-  for (int64_t v = 0; v < vectors; v += 2) {
-    const __m512 a = exp2_for_bf16(_mm512_sub_ps(_mm512_load_ps(scores + v * 16), max));
-    const __m512 b = exp2_for_bf16(_mm512_sub_ps(_mm512_load_ps(scores + v * 16 + 16), max));
-    sum0 = _mm512_add_ps(sum0, a);
-    sum1 = _mm512_add_ps(sum1, b);
-    _mm512_store_si512(weights + v * 16, (__m512i)_mm512_cvtne2ps_pbh(b, a));
-  }
-  return 1.0f / _mm512_reduce_add_ps(_mm512_add_ps(sum0, sum1));
+  for (int64_t v = 0; v < vectors - 1; ++v)
+    for (int r = 0; r < R; ++r) max[r] = _mm512_max_ps(max[r], _mm512_load_ps(s.scores[r] + v * 16));
+  for (int r = 0; r < R; ++r) max[r] = _mm512_set1_ps(_mm512_reduce_max_ps(max[r]));
+  for (int64_t v = 0; v < vectors; v += 2)
+    for (int r = 0; r < R; ++r) {
+      const __m512 a = exp2_for_bf16(_mm512_sub_ps(_mm512_load_ps(s.scores[r] + v * 16), max[r]));
+      const __m512 b = exp2_for_bf16(_mm512_sub_ps(_mm512_load_ps(s.scores[r] + v * 16 + 16), max[r]));
+      sum[r] = _mm512_add_ps(sum[r], _mm512_add_ps(a, b));
+      _mm512_store_si512(reinterpret_cast<uint16_t*>(s.scores[r]) + v * 16, (__m512i)_mm512_cvtne2ps_pbh(b, a));
+    }
+  for (int r = 0; r < R; ++r) factor[r] = 1.0f / _mm512_reduce_add_ps(sum[r]);
 }
 
 template <int R, int C>
@@ -170,7 +172,7 @@ void dense_rows_of(DenseScratch& s, const EncoderAttentionTask& task, int64_t ro
   for (; v + 4 <= vectors; v += 4) dense_score_columns<R, 4>(s, n, v);
   for (; v < vectors; ++v) dense_score_columns<R, 1>(s, n, v);
   float factor[R];
-  for (int r = 0; r < R; ++r) factor[r] = dense_softmax(s.scores[r], task.tokens);
+  dense_softmax<R>(s, task.tokens, factor);
   int64_t d = 0;
   for (; d + 64 <= n; d += 64) dense_value_columns<R, 4>(s, task, row, d, factor);
   for (; d + 32 <= n; d += 32) dense_value_columns<R, 2>(s, task, row, d, factor);

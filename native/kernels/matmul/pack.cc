@@ -117,24 +117,52 @@ void pack_row_scaled_tile(const WeightView& src, int64_t row_begin, int64_t rows
   }
 }
 
-// Rows of any block type, with one scale for 128 columns: the largest of them becomes 127.
+constexpr int64_t coarse_cols = packed_format(WeightType::q8_128).block_cols;
+
+// Whether a q8_0 matrix has one scale for each 128 columns.
+bool has_coarse_scales(const WeightView& src) {
+  const int64_t bytes = weight_type_info(uint32_t(src.type))->block_bytes, same = coarse_cols / group_cols;
+  const int64_t blocks = src.rows * src.cols / group_cols;
+  for (int64_t i = 0; i < blocks; ++i)
+    if (std::memcmp(src.data + i * bytes, src.data + i / same * same * bytes, 2) != 0) return false;
+  return true;
+}
+
+// 128 columns of such a row as they are.
+void take_coarse(const std::byte* src, PlainBlock& out) {
+  PlainBlock group;
+  for (int64_t g = 0; g < coarse_cols / group_cols; ++g) {
+    decode_block(WeightType::q8_0, src + g * weight_type_info(uint32_t(WeightType::q8_0))->block_bytes, group);
+    std::memcpy(out.values + g * group_cols, group.values, size_t(group_cols));
+  }
+  out.d = group.d;
+}
+
+// 128 values with a new scale: the largest of them becomes 127.
+void quantize_coarse(const float* x, int zero_point, PlainBlock& out) {
+  float largest = 0;
+  for (int64_t i = 0; i < coarse_cols; ++i) largest = std::fmax(largest, std::fabs(x[i]));
+  out.d = f32_to_f16(largest / 127);
+  const float d = f16_to_f32(out.d), inverse = d > 0 ? 1 / d : 0;
+  for (int64_t i = 0; i < coarse_cols; ++i) {
+    const float scaled = std::nearbyintf(x[i] * inverse);
+    out.values[i] = uint8_t(zero_point + int(scaled >= -127 ? std::fmin(scaled, 127.0f) : -127));  // NaN: -127
+  }
+}
+
+// Rows of any block type, with one scale for 128 columns.
 void pack_q8_128_tile(const WeightView& src, int64_t row_begin, int64_t rows, uint8_t* dst) {
   constexpr PackedFormat f = packed_format(WeightType::q8_128);
   std::memset(dst, 0, size_t(packed_tile_bytes(WeightType::q8_128, src.cols)));
   std::vector<float> values(size_t(src.cols));
   PlainBlock block{};
+  const WeightTypeInfo* info = weight_type_info(uint32_t(src.type));
   for (int64_t r = 0; r < rows; ++r) {
-    dequantize_row(src, row_begin + r, values.data());
-    for (int64_t b = 0; b < src.cols / f.block_cols; ++b) {
-      const float* x = values.data() + b * f.block_cols;
-      float largest = 0;
-      for (int i = 0; i < f.block_cols; ++i) largest = std::fmax(largest, std::fabs(x[i]));
-      block.d = f32_to_f16(largest / 127);
-      const float d = f16_to_f32(block.d), inverse = d > 0 ? 1 / d : 0;
-      for (int i = 0; i < f.block_cols; ++i) {
-        const float scaled = std::nearbyintf(x[i] * inverse);
-        block.values[i] = uint8_t(f.zero_point + int(scaled >= -127 ? std::fmin(scaled, 127.0f) : -127));  // NaN: -127
-      }
+    const std::byte* row = src.data + (row_begin + r) * src.cols / info->block * info->block_bytes;
+    if (src.type != WeightType::q8_0) dequantize_row(src, row_begin + r, values.data());
+    for (int64_t b = 0; b < src.cols / coarse_cols; ++b) {
+      if (src.type == WeightType::q8_0) take_coarse(row + b * coarse_cols / info->block * info->block_bytes, block);
+      else quantize_coarse(values.data() + b * coarse_cols, f.zero_point, block);
       put_block(f, block, r, dst + b * packed_block_bytes(f));
     }
   }
@@ -180,15 +208,15 @@ size_t packed_bytes(WeightType type, int64_t rows, int64_t cols) {
   return size_t((rows + tile_rows - 1) / tile_rows * packed_tile_bytes(type, cols));
 }
 
-WeightType type_for_batches(WeightType type, int64_t cols) {
-  const PackedFormat f = packed_format(type);
-  const bool coarse = f.block_cols <= 64 && f.low_bits < 8 && !is_float(type);
-  return coarse && cols % packed_format(WeightType::q8_128).block_cols == 0 ? WeightType::q8_128 : type;
+WeightType type_for_batches(const WeightView& src) {
+  const PackedFormat f = packed_format(src.type);
+  if (is_float(src.type) || f.block_cols > 64 || src.cols % coarse_cols != 0) return src.type;
+  return src.type != WeightType::q8_0 || has_coarse_scales(src) ? WeightType::q8_128 : src.type;
 }
 
 void pack_rows(const WeightView& src, WeightType type, int64_t row_begin, int64_t row_end, std::byte* dst) {
   assert(row_begin % tile_rows == 0 && row_end <= src.rows);
-  assert(type == src.type || type == type_for_batches(src.type, src.cols));
+  assert(type == src.type || type == WeightType::q8_128);
   const int64_t tile_bytes = packed_tile_bytes(type, src.cols);
   for (int64_t row = row_begin; row < row_end; row += tile_rows) {
     const int64_t rows = row_end - row < tile_rows ? row_end - row : tile_rows;
