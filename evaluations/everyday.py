@@ -80,16 +80,25 @@ def verdict(asked: Asked, given: Answer) -> str:
     return "right" if asked.holds in given.text else "wrong"
 
 
+def _shown(asked: Asked, given: Answer) -> bool:
+    held = [passage.text for passage in given.passages[: len(given.nearest)]]
+    return any(asked.holds is not None and asked.holds in text for text in held)
+
+
 async def evaluate(
     data: Mapping[str, Any], embedder: TextEmbedder, show: bool = False
 ) -> list[dict[str, Any]]:
-    """The verdicts of one set, counted, for each kind of question."""
-    counts = {kind: dict.fromkeys(("right", "wrong", "refused", "kept", "taken"), 0) for kind in KINDS}
+    """The verdicts of one set, counted, for each kind of question; shown: refused, but the passage that
+    answers is among the nearest.
+    """
+    verdicts = ("right", "wrong", "refused", "shown", "kept", "taken")
+    counts = {kind: dict.fromkeys(verdicts, 0) for kind in KINDS}
     async with indexed(data, embedder) as index:
         for asked in questions(data):
             given = await answer(asked.text, index, None, _OPTIONS)
             found = verdict(asked, given)
             counts[asked.kind][found] += 1
+            counts[asked.kind]["shown"] += found == "refused" and _shown(asked, given)
             if show:
                 print(f"{found:8} {given.support:.3f} {asked.text} -> {given.text}")
     return [{"name": data["name"], "kind": kind, **counted} for kind, counted in counts.items()]

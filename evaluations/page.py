@@ -120,7 +120,8 @@ _EVERYDAY = """## Everyday questions, and another event of the same name
 Questions in words of their own over short documents of six made-up companies
 (evaluations/everyday.json), asked without a language model. Everyday: "Can I send it back?" to a
 returns policy. Events: "When was Anna born?" where the documents say when Anna joined. Right, wrong
-(another sentence) and refused are of what the documents answer; kept (refused, as it should be) and
+(another sentence) and refused are of what the documents answer; shown are those refused whose passage
+stands among the three nearest, which a refusal shows; kept (refused, as it should be) and
 taken are of what they do not. Thresholds were chosen on dev. One author wrote dev and test, and then
 the lists of near words (documents/near_words.py, relation_words.py), so test flatters them; later was
 written after these, and nothing was changed for it: it says best what to expect.
@@ -163,7 +164,7 @@ def render(kept: Mapping[str, Any]) -> str:
     if "questions" in kept:
         parts.append(_QUESTIONS + _questions(kept["questions"]))
     if "everyday" in kept:
-        shown = ("half", "name", "kind", "right", "wrong", "refused", "kept", "taken")
+        shown = ("half", "name", "kind", "right", "wrong", "refused", "shown", "kept", "taken")
         parts.append(_EVERYDAY + table(kept["everyday"]["sets"], shown))
     if "generated" in kept:
         shown = ("model", "name", "queries", "contained", "citation_precision", "abstention_rate",

@@ -51,7 +51,7 @@ async def check(index: Index, result: Answer) -> None:
     numbers = {int(n) for n in re.findall(r"\[(\d+)\]", result.text)}
     assert numbers == {citation.number for citation in result.citations}
     by_name = {p.document: p.document_id for p in result.passages}
-    for citation in result.citations:
+    for citation in (*result.citations, *result.nearest):
         text = await index.read(index.store.text, by_name[citation.document])
         assert text[citation.start : citation.end] == citation.quote
 
@@ -121,10 +121,27 @@ async def test_it_says_so_when_the_documents_do_not_say(index: Index, question: 
     assert (result.text, result.abstained, result.citations) == (text, True, ())
 
 
+async def test_who_is_refused_is_shown_where_to_look(index: Index) -> None:
+    result = await ask(index, "Who pays for the coffee of the VPN client?", abstain=True)
+    assert result.abstained
+    assert not result.citations
+    assert 1 <= len(result.nearest) <= 3
+    assert [near.number for near in result.nearest] == list(range(1, len(result.nearest) + 1))
+    first = result.passages[0]
+    assert (result.nearest[0].document, result.nearest[0].section) == (first.document, first.section)
+    assert len({(near.document_id, near.start) for near in result.nearest}) == len(result.nearest)
+    assert result.to_json()["nearest"][0]["quote"] == result.nearest[0].quote
+
+
+async def test_an_answer_has_citations_and_nothing_beside_them(index: Index) -> None:
+    assert (await ask(index, QUESTION)).nearest == ()
+
+
 async def test_an_empty_index_abstains(tmp_path: Path) -> None:
     async with open_index(tmp_path / "empty.db") as empty:
         result = await answer("Anything?", empty)
         assert result.abstained
+        assert result.nearest == ()
 
 
 async def test_the_stream_adds_up_to_the_answer(index: Index) -> None:

@@ -75,6 +75,14 @@ def test_markup_in_names_and_texts_stays_text(tab: Any) -> None:
     assert tab.locator("main img").count() == 0
 
 
+def test_a_refusal_shows_where_to_look(tab: Any) -> None:
+    ask(tab, "Who won the chess championship of 1972?")
+    assert tab.inner_text(".answer") == "The documents do not say."
+    assert tab.locator(".chip").count() == 0
+    tab.locator(".nearest button").first.click()
+    tab.locator("dialog h2").wait_for()
+
+
 def test_the_document_that_was_chosen_last_is_opened_whichever_comes_last(tab: Any) -> None:
     held: list[Any] = []
     sections = "**/v1/documents/*/sections"
@@ -119,11 +127,12 @@ HOSTILE_TREE = [
 def test_a_servers_hostile_answer_runs_and_fetches_nothing(tab: Any) -> None:
     citation = {"number": 1, "document_id": 1, "document": HOSTILE, "page": None, "section": HOSTILE,
                 "lines": [1, 2], "quote": HOSTILE, "start": 0, "end": 1}  # fmt: skip
-    answer = {"id": "x", "answer": "x", "blocks": HOSTILE_TREE, "citations": [citation], "abstained": False,
-              "timings": {}}  # fmt: skip
+    answer = {"id": "x", "answer": "x", "blocks": HOSTILE_TREE, "citations": [citation],
+              "nearest": [citation], "abstained": True, "timings": {}}  # fmt: skip
     body = f"event: answer\ndata: {json.dumps(answer)}\n\ndata: [DONE]\n\n"
     tab.route("**/v1/ask", lambda route: route.fulfill(content_type="text/event-stream", body=body))
     ask(tab, "anything")
     assert tab.locator("main :is(script, img, a, iframe):not(.welcome *)").count() == 0
-    assert HOSTILE in tab.inner_text(".sources")
+    assert HOSTILE in tab.inner_text(".sources >> nth=0")
+    assert HOSTILE in tab.inner_text(".nearest .sources")
     assert tab.title() == "Ask · Sillar"

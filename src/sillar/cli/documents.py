@@ -212,6 +212,9 @@ async def _ask(
 
 def _show(answer: Answer) -> None:
     lines = ["", *(line for citation in answer.citations for line in _citation(citation))]
+    if answer.nearest:
+        lines += ["", "Nearest; they may not answer it:"]
+        lines += [line for citation in answer.nearest for line in _citation(citation)]
     sys.stdout.write("\n".join(lines) + "\n")
     timings, tokens = answer.timings, answer.tokens
     note(

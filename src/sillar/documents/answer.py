@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sillar.documents.conversation import Turn, standalone
 from sillar.documents.document import Passage
-from sillar.documents.draft import Citation, Draft
+from sillar.documents.draft import Citation, Draft, nearest
 from sillar.documents.grounding import NO_ANSWER, build_messages, keep_supported
 from sillar.documents.index import Index
 from sillar.documents.language import detect_language
@@ -63,6 +63,8 @@ class Answer:
     text: str = ""
     citations: tuple[Citation, ...] = ()
     abstained: bool = False
+    nearest: tuple[Citation, ...] = ()
+    """Where to look after all, when it abstained: passages that come near, and may not answer."""
     support: float = 0.0
     """Probability, 0..1, that the passages answer the question."""
     features: Mapping[str, float] = field(default_factory=dict, compare=False)
@@ -86,6 +88,7 @@ class Answer:
             "asked": self.asked,
             "citations": [citation.to_json() for citation in self.citations],
             "abstained": self.abstained,
+            "nearest": [citation.to_json() for citation in self.nearest],
             "support": round(self.support, 4),
             "generated": self.generated,
             "timings": {name: round(value, 4) for name, value in self.timings.items()},
@@ -141,7 +144,8 @@ async def stream_answer(
     whole = Answer(support=support.probability, features=support.features, timings={"retrieve": retrieved})
     if not support.sentences or (options.abstain and not support.sufficient):
         first = time.perf_counter() - started
-        whole = replace(whole, text=NO_ANSWER.get(language, NO_ANSWER["en"]), abstained=True)
+        text = NO_ANSWER.get(language, NO_ANSWER["en"])
+        whole = replace(whole, text=text, abstained=True, nearest=nearest(passages, support.sentences))
         yield AnswerEvent(whole.text)
     else:
         draft = Draft(choose(support))

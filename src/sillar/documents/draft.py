@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sillar.documents.document import locate
+from sillar.documents.document import Passage, locate
 from sillar.documents.grounding import GroundedSentence, strip_markers
 from sillar.documents.language import words
 from sillar.documents.support import Sentence
+
+_NEAREST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +77,30 @@ class Draft:
 
     def _cite(self, sources: Sequence[Sentence]) -> int:
         passage = sources[0].passage
-        start, end = passage.start + sources[0].start, passage.start + sources[-1].end
+        start = passage.start + sources[0].start
         for known in self.citations:
             if (known.document_id, known.start) == (passage.document_id, start):
                 return known.number
-        where = locate(passage.places, start, end)
-        self.citations.append(
-            Citation(len(self.citations) + 1, passage.document_id, passage.document, where.page,
-                     where.last_page, passage.section or passage.title, where.lines, _span(sources),
-                     start, end, passage.score)
-        )  # fmt: skip
+        self.citations.append(_citation(len(self.citations) + 1, sources))
         return len(self.citations)
+
+
+def nearest(passages: Sequence[Passage], sentences: Sequence[Sentence]) -> tuple[Citation, ...]:
+    """Where to look when nothing answers: the first passages by the best of their `sentences`, best first."""
+    best: dict[int, Sentence] = {}
+    for sentence in sentences:
+        best.setdefault(sentence.passage.chunk_id, sentence)
+    found = [best[passage.chunk_id] for passage in passages if passage.chunk_id in best]
+    return tuple(_citation(number, [sentence]) for number, sentence in enumerate(found[:_NEAREST], 1))
+
+
+def _citation(number: int, sources: Sequence[Sentence]) -> Citation:
+    passage = sources[0].passage
+    start, end = passage.start + sources[0].start, passage.start + sources[-1].end
+    where = locate(passage.places, start, end)
+    return Citation(number, passage.document_id, passage.document, where.page, where.last_page,
+                    passage.section or passage.title, where.lines, _span(sources), start, end,
+                    passage.score)  # fmt: skip
 
 
 def _span(sentences: Sequence[Sentence]) -> str:

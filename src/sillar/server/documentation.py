@@ -122,7 +122,8 @@ the question, the turns before it ({documents_model.MAX_HISTORY} at most) are it
 have no effect. The key needs the scope `documents`, and reaches the shared folder and its tenant's uploads.
 `[n]` in the text are citations. Beside it the message (in a stream: the last delta) has `citations`
 (document, page, section, quote, its place), `annotations` (where each `[n]` stands in the text, with a link
-to the passage), `abstained`, and `answer_id` for `/v1/answers/{{answer}}/feedback`.
+to the passage), `abstained`, `nearest` (as `citations`: where to look after all, when it abstained),
+and `answer_id` for `/v1/answers/{{answer}}/feedback`.
 
 Without effect: {ignored}.
 

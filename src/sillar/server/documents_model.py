@@ -147,6 +147,7 @@ def _about(answer: dict[str, Any]) -> dict[str, Any]:
         "annotations": url_annotations(answer),
         "citations": answer["citations"],
         "abstained": answer["abstained"],
+        "nearest": answer["nearest"],
         "answer_id": answer["id"],
     }
 

@@ -8,11 +8,11 @@
   const base = new URL(".", script.src);
   const WORDS = {
     en: { title: "Questions?", open: "Open the chat", close: "Close", hello: "Ask something. Answers come from our documents, with their sources.",
-      placeholder: "Your question…", send: "Send", searching: "Searching…", you: "You", sources: "Sources", page: "page", helpful: "Helpful", unhelpful: "Not helpful",
+      placeholder: "Your question…", send: "Send", searching: "Searching…", you: "You", sources: "Sources", nearest: "Nearest in the documents", page: "page", helpful: "Helpful", unhelpful: "Not helpful",
       thanks: "Thank you.", person: "Ask a person", contact: "How can we reach you?", note: "Anything to add?", cancel: "Cancel", handed: "Handed on. Number {id}.",
       mail: "Write the mail", many: "Too many questions at once. Please try again in a moment.", failed: "That did not work. Please try again." },
     es: { title: "¿Preguntas?", open: "Abrir el chat", close: "Cerrar", hello: "Pregunte algo. Las respuestas salen de nuestros documentos, con sus fuentes.",
-      placeholder: "Su pregunta…", send: "Enviar", searching: "Buscando…", you: "Usted", sources: "Fuentes", page: "página", helpful: "Útil", unhelpful: "No es útil",
+      placeholder: "Su pregunta…", send: "Enviar", searching: "Buscando…", you: "Usted", sources: "Fuentes", nearest: "Lo más cercano en los documentos", page: "página", helpful: "Útil", unhelpful: "No es útil",
       thanks: "Gracias.", person: "Preguntar a una persona", contact: "¿Cómo le localizamos?", note: "¿Algo que añadir?", cancel: "Cancelar", handed: "Entregado. Número {id}.",
       mail: "Escribir el correo", many: "Demasiadas preguntas a la vez. Inténtelo en un momento.", failed: "No ha funcionado. Inténtelo otra vez." },
   };
@@ -102,11 +102,12 @@
   }
 
   function view(answer) {
-    const details = h("details", {}, h("summary", {}, `${words.sources} (${answer.citations.length})`), answer.citations.map((citation) =>
+    const shown = answer.abstained ? answer.nearest ?? [] : answer.citations;
+    const details = h("details", {}, h("summary", {}, `${answer.abstained ? words.nearest : words.sources} (${shown.length})`), shown.map((citation) =>
       h("div", {}, h("strong", {}, `${citation.number}. ${citation.document}`), citation.page ? `, ${words.page} ${citation.last_page > citation.page ? `${citation.page}–${citation.last_page}` : citation.page}` : "", h("blockquote", {}, citation.quote))));
     const chip = (n) => h("button", { class: "chip", type: "button", "aria-label": `${words.sources} ${n}`, onclick: () => { details.open = true; details.scrollIntoView({ block: "nearest" }); } }, String(n));
     const below = h("div", {});
-    return h("div", {}, h("div", { class: "answer" }, ...rich(answer.blocks, chip)), answer.citations.length ? details : null,
+    return h("div", {}, h("div", { class: "answer" }, ...rich(answer.blocks, chip)), shown.length ? details : null,
       h("div", { class: "row" }, vote(answer, 1, words.helpful), vote(answer, -1, words.unhelpful),
         h("button", { type: "button", onclick: () => below.replaceChildren(person(answer, below)) }, words.person)), below);
   }

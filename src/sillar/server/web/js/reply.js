@@ -13,7 +13,8 @@ export function reply(question, answer) {
     understood(question, answer),
     h("div", { class: "answer" }, ...rich(answer.blocks, (n) => chip(answer, n))),
     answer.abstained ? refused() : null,
-    sources(answer),
+    sources(answer.citations, t("sources")),
+    nearest(answer),
     ...actions(question, answer));
 }
 
@@ -38,9 +39,15 @@ function chip(answer, n) {
     onclick: () => openPassage(citation) }, String(n));
 }
 
-function sources(answer) {
-  if (!answer.citations.length) return null;
-  return h("ol", { class: "sources", "aria-label": t("sources") }, answer.citations.map((citation) =>
+/** Where to look after all: the search may have found what the answer's own bar refused. */
+function nearest(answer) {
+  if (!answer.nearest?.length) return null;
+  return h("div", { class: "nearest" }, h("p", { class: "soft" }, t("nearest")), sources(answer.nearest, t("nearest")));
+}
+
+function sources(citations, label) {
+  if (!citations.length) return null;
+  return h("ol", { class: "sources", "aria-label": label }, citations.map((citation) =>
     h("li", {}, h("button", { type: "button", onclick: () => openPassage(citation) },
       h("span", { class: "number" }, String(citation.number)),
       h("span", {}, h("strong", {}, citation.document), " ", h("span", { class: "soft small" }, place(citation, true))),
