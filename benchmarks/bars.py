@@ -133,7 +133,7 @@ def _of_compare(result: Mapping[str, Any]) -> Figures:
         figures = found[f"{row['workload']} {row['size']}".strip()] = {}
         for name, engine in row["engines"].items():
             figures["sillar" if name == "sillar" else "peer"] = engine["median"]
-            if name == "sillar" and "share" in engine:
+            if name == "sillar" and row["workload"] == "prefill":
                 figures["share"] = engine["share"]
         if row["ratios"]:
             (figures["ratio"],) = row["ratios"].values()
@@ -189,8 +189,9 @@ _INTRODUCTION = """# The bars of speed
 
 Written by `make bars` from docs/bars.json: each section is one command's figures, with 2 threads, in turns
 with the peer within the run; a ratio is the median of the ratios of neighbouring samples. tokens/s, unless a
-workload says otherwise; the limit of prefill is the int8 peak, of decode the read bandwidth, both measured in
-the same run. Peers: llama.cpp, ONNX Runtime for indexing. The models of 1.1B to 20B have random weights.
+workload says otherwise. The limit of prefill is the int8 peak of that run (AVX2's kernels need fewer
+instructions a product than the probe), of decode what the read probe reads before and after each sample.
+Peers: llama.cpp, ONNX Runtime for indexing. The models of 1.1B to 20B have random weights.
 
 docs/benchmarks.md says how the peers run, why what is missed is missed, and what was measured elsewhere.
 """
