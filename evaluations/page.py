@@ -28,7 +28,8 @@ _ELSEWHERE = """
 Elsewhere (docs/benchmarks.md): search p95 of 10,000 chunks 26 ms (bar 60) and of 500,000 178 ms (bar
 250), reached; indexing 1.65 times as fast as ONNX Runtime at its fastest, 3.3 times as with 32 texts a
 call (bar 3), **missed**: docs/bars.md. Everyday questions that share no words with their answer are still
-refused more often than not, but mostly shown the passage that answers (below); across two languages nearly all of them are refused.
+refused more often than not, and across two languages mostly so; a refusal shows where to look, which for
+most of them is the passage that answers (below).
 """
 _RETRIEVAL = """## Retrieval
 

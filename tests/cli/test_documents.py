@@ -123,9 +123,7 @@ def test_a_refusal_names_the_nearest_passages(folder: Path, capsys: pytest.Captu
     assert run("index", str(folder)) == 0
     assert run("ask", str(folder), "Who won the chess championship of 1972?", "--style", "quote") == 0
     shown = capsys.readouterr().out
-    assert shown.startswith(
-        "The documents do not say.\n\nNearest; they may not answer it:\n\n[1] "
-    )
+    assert shown.startswith("The documents do not say.\n\nNearest; they may not answer it:\n\n[1] ")
 
 
 def test_ask_before_index_says_what_to_type(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
