@@ -55,6 +55,7 @@ SECTIONS = {
     "reading, 13B Q4_0": "benchmarks.decode_bandwidth llama-2-13b:Q4_0 --rounds 15",
     "reading, 20B Q4_0": "benchmarks.decode_bandwidth internlm2-20b:Q4_0 --rounds 15",
     "quality, SmolLM2": f"benchmarks.quality {DEFAULT} --kv-types bf16 f16 int8",
+    "quality, Qwen 1.5B": "benchmarks.quality qwen2.5-coder-1.5b-instruct --tokens 4400 --kv-types bf16",
     "indexing": "benchmarks.ingest --repeats 2",
 }  # fmt: skip
 """What measures each section, after `python -m`."""
