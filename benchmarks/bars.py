@@ -47,6 +47,8 @@ SECTIONS = {
     "7B Q4_K_M": _compare(LARGE + "Q4_K_M", _OF_7B),
     **{f"1.1B {kind}": _compare(SMALL + kind, _SHORT) for kind in ("Q5_K_M", "Q6_K", "Q8_0")},
     **{f"AVX2, 1.1B {kind}": _compare(SMALL + kind, f"--avx2 {_SHORT}") for kind in ("Q4_0", "Q4_K_M")},
+    "8k prompt, SmolLM2": _compare(DEFAULT, "--workloads prefill --prefill 8192 --repeats 2"),
+    "8k prompt, 1.1B Q4_0": _compare(SMALL + "Q4_0", "--workloads prefill --prefill 8192 --repeats 2"),
     "neighbour, 1.1B Q4_0": _compare(SMALL + "Q4_0", "--neighbour --repeats 3"),
     "mixed, SmolLM2": f"benchmarks.engine_mixed {DEFAULT} --repeats 3",
     "mixed, 1.1B Q4_0": f"benchmarks.engine_mixed {SMALL}Q4_0 --repeats 3",
