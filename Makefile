@@ -92,7 +92,7 @@ evaluate: models ## measure quality and write docs/evaluation.md, section by sec
 bench: models $(STAMPS)/bench ## Sillar next to llama.cpp in one run, which is built first (minutes, once)
 	@$(BIN)/python -m benchmarks.compare $(BENCH)
 
-bars: models $(STAMPS)/bench ## every bar of speed, an hour and 25 GB of models: writes docs/bars.md; BARS="--only 'mixed, SmolLM2'"
+bars: models $(STAMPS)/bench ## every bar of speed, an hour and 32 GB of models: writes docs/bars.md; BARS="--only 'mixed, SmolLM2'"
 	@$(BIN)/python -m benchmarks.bars $(BARS)
 
 docs: ## write the generated parts of docs/
