@@ -58,5 +58,5 @@ OTHER_LANGUAGE = Calibration(
         "asked_in_spanish": 0.537,
     },
     -29.083,
-    -0.6,
+    -0.76,
 )
